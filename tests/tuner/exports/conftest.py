@@ -1,0 +1,85 @@
+"""A job with a trial to export, and engines that only say how they were called."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tuner.configuration import Configuration
+from tuner.exports import ExportContext
+from tuner.metrics import Provenance
+from tuner.spec import parse_spec
+from tuner.trial import Trial, TrialState
+
+SPEC = {
+    "name": "chat",
+    "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "hardware": {"gpu": "h100_sxm", "gpus": 8},
+    "workload": {"input_tokens": 1024, "output_tokens": 256, "concurrency": "auto"},
+}
+METRICS = {"tpot_mean_ms": 9.8125, "cost_usd_per_million_output_tokens": 0.11, "requests_per_second": 12.0}
+PROVENANCE = {
+    "tpot_mean_ms": Provenance.SIMULATED,
+    "cost_usd_per_million_output_tokens": Provenance.SIMULATED,
+    "requests_per_second": Provenance.MODELLED,
+}
+
+MakeContext = Callable[..., ExportContext]
+RunScript = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def make_context() -> MakeContext:
+    """A context: knobs by name, and fields of the spec as `spec`."""
+
+    def make(spec: Mapping[str, object] | None = None, **knobs: object) -> ExportContext:
+        configuration = Configuration(**{"engine": "tensorrt-llm", "gpu": "h100_sxm", "concurrency": 64, **knobs})  # type: ignore[arg-type]
+        trial = Trial(12, configuration, TrialState.COMPLETE, METRICS, PROVENANCE)
+        return ExportContext("job-7", parse_spec({**SPEC, **(spec or {})}), trial, "cheapest")
+
+    return make
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> RunScript:
+    """Runs a script with stand-ins for the engines on its path; each call of one is a line in `calls`."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    calls = tmp_path / "calls"
+    calls.touch()
+    recorder = (
+        "#!/usr/bin/env bash\n"
+        f'printf "%s" "$CUDA_VISIBLE_DEVICES|$(basename "$0")" >> {calls}\n'
+        f'for word in "$@"; do printf "|%s" "$word" >> {calls}; done\n'
+        f'printf "\\n" >> {calls}\n'
+        'for word in "$@"; do\n'
+        f'  if [[ "$word" == *.yaml ]]; then cp "$word" {tmp_path}/engine.yaml; fi\n'
+        '  if [[ "${previous:-}" == --report_json && -n "${WRITE_REPORT:-}" ]]; then echo "{}" > "$word"; fi\n'
+        '  previous="$word"\n'
+        "done\n"
+        "sleep 0.3\n"
+    )
+    for name in ("trtllm-serve", "trtllm-bench", "vllm", "python3"):
+        (tools / name).write_text(recorder)
+        (tools / name).chmod(0o755)
+
+    def run(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        script = tmp_path / "script.sh"
+        script.write_text(text)
+        inherited = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+        bash = shutil.which("bash")
+        assert bash is not None
+        return subprocess.run(
+            [bash, str(script)],
+            env={**inherited, **environment},
+            cwd=tmp_path,
+            text=True,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run

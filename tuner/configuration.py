@@ -1,0 +1,68 @@
+"""What an engine is set to: the knobs of one deployment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final, Self
+
+KnobValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The knobs of one engine deployment; `None` leaves a knob to the engine's own default.
+
+    A replica has `tensor_parallel × pipeline_parallel` GPUs; with `attention_dp` the same GPUs hold attention in
+    data parallel. `expert_parallel` divides `tensor_parallel`. `concurrency` counts requests in flight per replica,
+    over all its ranks; `max_batch_size` is the ceiling of the scheduler of one rank. Power in watts, clock in MHz.
+    """
+
+    engine: str
+    gpu: str
+    replicas: int = 1
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    expert_parallel: int = 1
+    attention_dp: bool = False
+    weights: str = "bfloat16"
+    kv_cache: str = "bfloat16"
+    max_batch_size: int | None = None
+    max_num_tokens: int = 8192
+    concurrency: int = 1
+    chunked_prefill: bool = False
+    cuda_graphs: bool = True
+    moe_backend: str | None = None
+    speculative: str | None = None
+    power_limit_watts: int | None = None
+    gpu_clock_mhz: int | None = None
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """GPUs of one replica."""
+        return self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole deployment, replicas included."""
+        return self.gpus_per_replica * self.replicas
+
+    @property
+    def data_parallel_ranks(self) -> int:
+        """Ranks among which the attention, and so the requests, are divided."""
+        return self.tensor_parallel if self.attention_dp else 1
+
+    @property
+    def requests_per_rank(self) -> int:
+        """Requests in flight on the fullest attention rank (count)."""
+        return -(-self.concurrency // self.data_parallel_ranks)
+
+    def to_dict(self) -> dict[str, KnobValue]:
+        """Knobs that are set, by name, in the order of the public contract."""
+        return {name: value for name in KNOBS if (value := getattr(self, name)) is not None}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, KnobValue]) -> Self:
+        """The configuration of a mapping made by `to_dict`; unknown knobs raise `TypeError`."""
+        return cls(**values)  # type: ignore[arg-type]
+
+
+KNOBS: Final = tuple(field.name for field in fields(Configuration))

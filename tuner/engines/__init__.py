@@ -1,0 +1,1 @@
+"""Inference engines: what each accepts, one package or module per engine."""

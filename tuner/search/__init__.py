@@ -1,0 +1,1 @@
+"""Samplers, the study loop, stopping."""

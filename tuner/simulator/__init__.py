@@ -1,0 +1,1 @@
+"""Figures without a GPU: kernel times that NVIDIA measured, and what follows from them."""

@@ -1,0 +1,1 @@
+"""Latency as a distribution: in-flight batching simulated on measured step times."""

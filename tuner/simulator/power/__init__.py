@@ -1,0 +1,1 @@
+"""Board power, modelled from what the kernels of a step do."""

@@ -1,0 +1,388 @@
+"""What a user asks for: the job spec, validated field by field."""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from tuner.configuration import KNOBS, KnobValue
+from tuner.errors import SpecError, SpecProblem
+from tuner.metrics import METRICS, Kind, Objective
+
+
+class Engine(StrEnum):
+    """Inference engines that a job can name."""
+
+    TENSORRT_LLM = "tensorrt-llm"
+    VLLM = "vllm"
+    SGLANG = "sglang"
+    LLAMA_CPP = "llama.cpp"
+    COMMAND = "command"
+
+
+class EvaluatorName(StrEnum):
+    """What turns a configuration into metrics."""
+
+    SIMULATE = "simulate"
+    MEASURE = "measure"
+    STAGED = "staged"
+    REPLAY = "replay"
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _one_or_list(values: tuple[Any, ...]) -> object:
+    return values[0] if len(values) == 1 else list(values)
+
+
+OneOrMore = (PlainSerializer(_one_or_list), Field(min_length=1))
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Hardware(_Part):
+    """The GPUs to use: type (one name or a list to search) and the most that one deployment may take."""
+
+    gpu: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]), *OneOrMore] = (
+        Field(description="GPU type, or a list of types to search among", examples=["h100_sxm"])
+    )
+    gpus: int = Field(ge=1, le=4096, description="most GPUs one deployment may use, replicas included")
+
+
+class NormalLength(_Part):
+    """Token counts drawn from a normal distribution, cut at one token."""
+
+    mean: int = Field(ge=1, le=10_000_000)
+    stdev: float = Field(ge=0, le=10_000_000)
+
+
+class TraceLength(_Part):
+    """Token counts read from a trace file."""
+
+    trace: str = Field(min_length=1, description="path of a JSON Lines file with input_tokens and output_tokens")
+
+
+def _length_kind(value: object) -> str | None:
+    if isinstance(value, Mapping):
+        return "trace" if "trace" in value else "distribution"
+    if isinstance(value, TraceLength):
+        return "trace"
+    return "distribution" if isinstance(value, NormalLength) else "number"
+
+
+TokenLength = Annotated[
+    Annotated[Annotated[int, Field(ge=1, le=10_000_000)], Tag("number")]
+    | Annotated[NormalLength, Tag("distribution")]
+    | Annotated[TraceLength, Tag("trace")],
+    Discriminator(_length_kind),
+]
+
+
+def _load_kind(value: object) -> str:
+    return "auto" if isinstance(value, str) else "number"
+
+
+Load = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[Annotated[int, Field(ge=1, le=1_000_000)], Tag("number")],
+    Discriminator(_load_kind),
+]
+
+
+class Workload(_Part):
+    """What the engine will serve: prompt and output lengths, and the load on the whole deployment.
+
+    The load is closed (`concurrency` requests always in flight; `auto` searches it) or open (`request_rate` requests
+    per second, Poisson).
+    """
+
+    input_tokens: TokenLength = Field(description="prompt length in tokens")
+    output_tokens: TokenLength = Field(description="output length in tokens")
+    concurrency: Load | None = Field(default=None, description="requests in flight over all replicas, or auto")
+    request_rate: float | None = Field(default=None, gt=0, le=1e6, description="requests per second over all replicas")
+
+    @model_validator(mode="after")
+    def _one_load(self) -> Self:
+        if self.concurrency is not None and self.request_rate is not None:
+            raise ValueError("concurrency and request_rate exclude each other; keep one of the two")
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests arrive whether or not others have ended: at a rate, or as a trace recorded them."""
+        traced = isinstance(self.input_tokens, TraceLength) or isinstance(self.output_tokens, TraceLength)
+        return self.request_rate is not None or (self.concurrency is None and traced)
+
+    @property
+    def searches_concurrency(self) -> bool:
+        """Whether the number of requests in flight is part of the search."""
+        return not self.is_open and self.concurrency in (None, "auto")
+
+
+class Budget(_Part):
+    """What may be spent on measurements; simulated sweeps are free and not limited by it."""
+
+    trials: int | None = Field(default=None, ge=1, le=1_000_000)
+    minutes: float | None = Field(default=None, gt=0)
+    gpu_hours: float | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, ge=1)
+
+
+class Owned(_Part):
+    """Hardware bought: what one GPU costs with its share of host and network, written off over years at interest."""
+
+    gpu_usd: float = Field(gt=0, description="purchase price of one GPU with its share of host and network")
+    years: float = Field(gt=0, le=50, description="years over which it is written off")
+    interest: float = Field(default=0.0, ge=0, le=1, description="yearly rate: 0.08 is 8 %")
+    uptime: float = Field(default=1.0, gt=0, le=1, description="share of the hours in which it can be used at all")
+
+
+class Pricing(_Part):
+    """Prices in US dollars, electricity per kWh, carbon in grams of CO2 per kWh.
+
+    GPUs are rented by the hour (`gpu_hour_usd`, or the price table at `tier`) or `owned`. A rented hour includes its
+    electricity unless `electricity_usd_per_kwh` is given; owned hardware always pays for it.
+    """
+
+    gpu_hour_usd: float | dict[str, float] | None = Field(
+        default=None, description="price of one GPU for one hour: a number, or one per GPU type; default: price table"
+    )
+    tier: Literal["hyperscaler", "neocloud", "retail"] | None = Field(
+        default=None, description="tier of the price table; default: neocloud"
+    )
+    owned: Owned | None = None
+    electricity_usd_per_kwh: float | None = Field(
+        default=None, ge=0, description="electricity, where it is billed on top of the GPU-hour"
+    )
+    pue: float = Field(default=1.0, ge=1, le=10, description="power usage effectiveness of the data centre")
+    carbon_grams_per_kwh: float | None = Field(default=None, ge=0)
+    utilisation: float = Field(
+        default=1.0, gt=0, le=1, description="share of the full-load throughput that real traffic uses"
+    )
+
+    @field_validator("gpu_hour_usd")
+    @classmethod
+    def _not_negative(cls, value: float | dict[str, float] | None) -> float | dict[str, float] | None:
+        prices = value.values() if isinstance(value, dict) else () if value is None else (value,)
+        if any(price < 0 for price in prices):
+            raise ValueError("a price cannot be negative; give dollars per GPU-hour, 0 or more")
+        return value
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        given = [name for name in ("gpu_hour_usd", "tier", "owned") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
+        if self.owned is not None and self.electricity_usd_per_kwh is None:
+            raise ValueError("owned hardware pays for its electricity; give electricity_usd_per_kwh")
+        return self
+
+
+class Replay(_Part):
+    """Measured rows that stand for measurements."""
+
+    table: str = Field(min_length=1, description="path of a CSV file with configuration and metric columns")
+
+
+SpaceValues = Annotated[
+    tuple[bool | int | float | str, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=KnobValue | list[KnobValue]),
+    *OneOrMore,
+]
+_FIXED_KNOBS: Final = {"gpu": "hardware.gpu", "engine": "engine"}
+CONSTRAINED_KINDS: Final = (Kind.LATENCY, Kind.MEMORY, Kind.POWER, Kind.COST, Kind.ENERGY, Kind.CARBON, Kind.THROUGHPUT)
+
+
+class JobSpec(_Part):
+    """One tuning request."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    model: str = Field(min_length=1, max_length=500, description="a known model name, or a checkpoint directory")
+    engine: Annotated[
+        tuple[Engine, ...], BeforeValidator(_as_tuple, json_schema_input_type=Engine | list[Engine]), *OneOrMore
+    ] = (Engine.TENSORRT_LLM,)
+    hardware: Hardware
+    workload: Workload
+    objectives: tuple[Objective, ...] = Field(
+        default=(Objective.COST, Objective.ENERGY, Objective.TPOT), min_length=1, description="metrics to minimise"
+    )
+    constraints: dict[str, float] = Field(default_factory=dict, description="bound of each constrained metric")
+    evaluator: EvaluatorName = EvaluatorName.SIMULATE
+    replay: Replay | None = None
+    budget: Budget = Budget()
+    pricing: Pricing = Pricing()
+    space: dict[str, SpaceValues] = Field(default_factory=dict, description="values that narrow the default space")
+    correction: bool = Field(default=True, description="whether simulated latencies are corrected by measured ones")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+
+    @field_validator("objectives", "engine")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("a name stands there twice; keep each once")
+        return values
+
+    @field_validator("constraints")
+    @classmethod
+    def _known_metrics(cls, constraints: dict[str, float]) -> dict[str, float]:
+        for key, bound in constraints.items():
+            if key not in METRICS:
+                raise ValueError(f"{key!r} is no metric; {near(key, METRICS)}")
+            if not (math.isfinite(bound) and bound > 0):
+                raise ValueError(f"the bound of {key} is {bound}; give a number above 0")
+        return constraints
+
+    @field_validator("space")
+    @classmethod
+    def _known_knobs(cls, space: dict[str, tuple[KnobValue, ...]]) -> dict[str, tuple[KnobValue, ...]]:
+        for knob in space:
+            if knob in _FIXED_KNOBS:
+                raise ValueError(f"{knob!r} is not narrowed here; name it in {_FIXED_KNOBS[knob]}")
+            if knob not in KNOBS:
+                raise ValueError(f"{knob!r} is no knob; {near(knob, KNOBS)}")
+        return space
+
+
+def near(word: str, known: Iterable[str], count: int = 3) -> str:
+    """A phrase that names the known words most like `word`, or all of them when none is and they are few."""
+    names = sorted(known)
+    folded = {name.lower(): name for name in names}
+    matches = difflib.get_close_matches(word.lower(), folded, n=count, cutoff=0.5)
+    if matches:
+        return "did you mean " + " or ".join(folded[match] for match in matches) + "?"
+    return "known: " + ", ".join(names if len(names) <= 24 else [*names[:24], "…"])
+
+
+def parse_spec(data: object) -> JobSpec:
+    """The job spec of plain data (as YAML or JSON give it).
+
+    Raises `SpecError` with one problem for each wrong field.
+    """
+    if not isinstance(data, Mapping):
+        raise SpecError.of("", "a job spec is a mapping of fields; start with `model:`, `hardware:` and `workload:`")
+    try:
+        return JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(problems_of(error.errors(include_url=False))) from None
+
+
+def load_spec(path: Path) -> JobSpec:
+    """The job spec of a YAML or JSON file; paths inside it count from the file's folder.
+
+    Raises `SpecError` when the file cannot be read, is no YAML, or has a wrong field.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError.of("", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        raise SpecError.of("", f"{path} is not valid YAML: {_one_line(error)}; mend that line") from None
+    return _anchored(parse_spec(data), path.resolve().parent)
+
+
+def _anchored(spec: JobSpec, folder: Path) -> JobSpec:
+    """The spec with the file paths in it made absolute."""
+    changes: dict[str, object] = {}
+    if spec.replay is not None:
+        changes["replay"] = Replay(table=str(folder / spec.replay.table))
+    lengths = {
+        side: TraceLength(trace=str(folder / length.trace))
+        for side in ("input_tokens", "output_tokens")
+        if isinstance(length := getattr(spec.workload, side), TraceLength)
+    }
+    if lengths:
+        changes["workload"] = spec.workload.model_copy(update=lengths)
+    if spec.model.startswith((".", "~")) or (folder / spec.model / "config.json").is_file():
+        changes["model"] = str((folder / Path(spec.model).expanduser()).resolve())
+    return spec.model_copy(update=changes) if changes else spec
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
+
+
+_UNION_TAGS: Final = {
+    "input_tokens": {"number", "distribution", "trace"},
+    "output_tokens": {"number", "distribution", "trace"},
+    "concurrency": {"number", "auto"},
+    "gpu_hour_usd": {"float", "dict[str,float]"},
+}
+_SCALAR_TAGS: Final = frozenset({"bool", "int", "float", "str"})
+
+
+def problems_of(errors: Iterable[ErrorDetails]) -> list[SpecProblem]:
+    """One problem per wrong field of pydantic's errors, in our words."""
+    problems: dict[str, SpecProblem] = {}
+    for error in errors:
+        path = _field_path([str(part) for part in error["loc"]])
+        field = ".".join(path)
+        problems.setdefault(field, SpecProblem(field, _message(error, path)))
+    # pydantic adds "too short" to a list whose wrong items it dropped; the items' own problems say enough
+    fields = tuple(problems)
+    return [problem for field, problem in problems.items() if not any(f.startswith(f"{field}.") for f in fields)]
+
+
+def _field_path(location: list[str]) -> list[str]:
+    """The location without the names that pydantic gives to the members of a union."""
+    path: list[str] = []
+    previous = ""
+    for part in location:
+        is_tag = part in _UNION_TAGS.get(previous, ()) or (previous.isdigit() and part in _SCALAR_TAGS)
+        if not is_tag:
+            path.append(part)
+        previous = "" if is_tag else part
+    return path
+
+
+def _message(error: ErrorDetails, location: list[str]) -> str:
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return f"unknown field; {near(location[-1], _fields_at(location[:-1]))}"
+    if kind in {"model_type", "dict_type", "model_attributes_type"}:
+        return f"must be a mapping of fields (given: {given!r})"
+    if kind == "missing":
+        return "is missing; give it"
+    if kind == "enum":
+        return f"{given!r} is not known; use {error.get('ctx', {}).get('expected', '')}"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return message
+    message = message[0].lower() + message[1:]
+    return f"{message} (given: {given!r})" if isinstance(given, str | int | float | bool | None) else message
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    model: type[BaseModel] = JobSpec
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is None:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+        elif part in {"input_tokens", "output_tokens"}:
+            return ["mean", "stdev", "trace"]
+        elif part == "replay":
+            model = Replay
+    return list(model.model_fields)
