@@ -1,0 +1,1 @@
+"""The product around the tuning library: HTTP API, database, workers, command line."""

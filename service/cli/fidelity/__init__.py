@@ -1,0 +1,1 @@
+"""How `paretune bench fidelity` shows what it found."""

@@ -1,0 +1,94 @@
+"""`paretune tune`: the whole path, from a spec to the files to deploy, on an embedded service."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from service.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from service.cli.embedded import EmbeddedService
+    from service.cli.results import Results
+    from service.client import JobAnswer, ServiceClient
+    from tuner.spec import JobSpec
+
+MOST_POLL_SECONDS: Final = 0.3
+
+
+def tune(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="Job spec, YAML or JSON.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a tuning job from start to end on this machine, and write what to deploy.
+
+    Exit code 3 when no configuration meets the constraints.
+    """
+    from service.cli.embedded import EmbeddedService
+    from service.cli.errors import NoFeasibleError
+    from service.cli.folder import check_writable
+    from tuner.spec import load_spec
+
+    if out is not None:
+        check_writable(out)
+    loaded = load_spec(spec)
+    with EmbeddedService() as service:
+        reason = _run(service, loaded, out, as_json=as_json)
+    if reason is not None:
+        raise NoFeasibleError(reason)
+
+
+def _run(service: "EmbeddedService", spec: "JobSpec", out: Path | None, *, as_json: bool) -> str | None:
+    """Runs the job and shows its results; gives the reason when no configuration is feasible."""
+    from service.cli.output import print_json
+    from service.cli.results import Results
+    from service.cli.showing import show_results
+    from service.cli.summary import infeasible
+    from service.client import ServiceClient
+
+    with ServiceClient(service.url) as client:
+        job = _finished(service, client, spec)
+        results = Results.read(client, job)
+        failures = _written(client, results, out)
+    if as_json:
+        print_json(results.document())
+    elif results.frontier["points"]:
+        show_results(results, out)
+    return None if results.frontier["points"] else infeasible(job, failures)
+
+
+def _finished(service: "EmbeddedService", client: "ServiceClient", spec: "JobSpec") -> "JobAnswer":
+    """The job of the spec once it has succeeded."""
+    from service.cli.waiting import succeeded, wait_for
+    from service.client import UnreachableError
+
+    try:
+        job = wait_for(client, client.submit(spec.model_dump(mode="json")), service.check, MOST_POLL_SECONDS)
+    except UnreachableError:
+        service.check()
+        raise
+    if job["failure"] is not None and job["failure"]["kind"] == "internal":
+        _keep(service)
+    return succeeded(job)
+
+
+def _keep(service: "EmbeddedService") -> None:
+    """Keeps the worker's log of a job that failed for a fault of ours, which its failure points at."""
+    from service.cli.crash import keep_log
+
+    kept = keep_log(service.worker_log) if service.worker_log is not None else None
+    if kept is not None:
+        typer.echo(f"paretune: the worker's log is {kept}", err=True)
+
+
+def _written(client: "ServiceClient", results: "Results", out: Path | None) -> Counter[str]:
+    """Writes the files, and counts the failures by kind; without a folder they are counted only when they matter."""
+    from service.cli.folder import filled
+    from service.cli.results import count_failures, write_all
+
+    if out is not None:
+        with filled(out) as folder:
+            return write_all(folder, client, results)
+    return Counter() if results.frontier["points"] else count_failures(client, results.job["id"])

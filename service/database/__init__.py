@@ -1,0 +1,1 @@
+"""Engine, session and schema of the database."""

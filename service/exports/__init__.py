@@ -1,0 +1,1 @@
+"""Engine configurations of a job, ready to deploy."""

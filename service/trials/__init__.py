@@ -1,0 +1,1 @@
+"""Trials, frontier and recommendations of a job."""

@@ -1,0 +1,1 @@
+"""Workers: lease a job, run it, report what it finds."""

@@ -1,0 +1,42 @@
+"""Trials are packed without loss, and written fast enough for sweeps of 200,000."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.database.session import Database
+from service.trials.store import compact, expand, put
+from tuner.metrics import METRICS, Provenance
+from tuner.trial import Trial
+
+KEYS = st.sampled_from(sorted(METRICS))
+
+
+@given(st.dictionaries(KEYS, st.just(1.0)), st.dictionaries(KEYS, st.sampled_from(Provenance)))
+def test_provenance_survives_packing(metrics: dict[str, float], provenance: dict[str, Provenance]) -> None:
+    assert expand(metrics, compact(metrics, provenance)) == provenance
+
+
+def test_provenance_that_is_the_same_throughout_takes_one_entry() -> None:
+    metrics = dict.fromkeys(METRICS, 1.0)
+
+    assert compact(metrics, dict.fromkeys(METRICS, Provenance.SIMULATED)) == {"": "simulated"}
+
+
+def test_a_sqlite_file_takes_ten_thousand_trials_in_a_few_seconds(
+    database: Database, submitted: Callable[..., str], complete: Callable[..., Trial]
+) -> None:
+    job = submitted()
+    metrics = {key: 1.0 / (place + 3) for place, key in enumerate(METRICS)}
+    batch = [replace(complete(number), metrics=metrics) for number in range(10_000)]
+
+    begun = time.perf_counter()
+    with database.write() as session:
+        put(session, job, batch)
+
+    assert time.perf_counter() - begun < 4, (
+        "the aim is 20,000 trials a second; this bound leaves room for a busy machine"
+    )

@@ -1,0 +1,169 @@
+"""Leases keep one worker per job, whatever happens to the workers."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from service.database.models import JobState
+from service.database.session import Database
+from service.errors import LeaseLost
+from service.jobs import lifecycle
+from service.settings import Settings
+from service.trials import store as trials
+from service.workers import lease as leases
+from service.workers.lease import LEASE, MAX_ATTEMPTS, Lease
+from tuner.trial import Trial
+
+pytestmark = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+
+Clock = Callable[[], datetime]
+Advance = Callable[[float], None]
+Submitted = Callable[..., str]
+
+
+def acquire(database: Database, clock: Clock, owner: str = "worker") -> Lease | None:
+    with database.write() as session:
+        return leases.acquire(session, owner, clock())
+
+
+def taken(database: Database, clock: Clock, owner: str = "worker") -> Lease:
+    lease = acquire(database, clock, owner)
+    assert lease is not None
+    return lease
+
+
+def test_the_oldest_queued_job_comes_first_and_is_running_then(
+    database: Database, clock: Clock, submitted: Submitted
+) -> None:
+    first, second = submitted(), submitted()
+
+    assert taken(database, clock).job_id == first
+    assert taken(database, clock).job_id == second
+    assert acquire(database, clock) is None
+    job = lifecycle.get(database, first)
+    assert (job.state, job.lease_owner) == ("running", "worker")
+    assert job.started_at is not None
+
+
+def test_workers_that_ask_at_once_never_get_the_same_job(
+    settings: Settings, database: Database, clock: Clock, submitted: Submitted
+) -> None:
+    jobs = {submitted() for _ in range(6)}
+    got: list[str] = []
+
+    def worker() -> None:
+        with Database(settings.url) as own:
+            while (lease := acquire(own, clock)) is not None:
+                got.append(lease.job_id)
+
+    threads = [threading.Thread(target=worker) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(got) == sorted(jobs)
+
+
+def test_a_job_whose_worker_fell_silent_starts_from_scratch_elsewhere(
+    database: Database, clock: Clock, advance: Advance, submitted: Submitted, complete: Callable[..., Trial]
+) -> None:
+    job = submitted()
+    lease = taken(database, clock, "first")
+    with database.write() as session:
+        leases.write(session, lease, {"evaluated": 1, "frontier": [0]})
+        trials.put(session, job, [complete(0)])
+
+    advance(LEASE.total_seconds() + 1)
+    again = taken(database, clock, "second")
+
+    assert again.job_id == job
+    assert again.token > lease.token
+    with database.read() as session:
+        assert trials.find(session, job, 0) is None
+    stored = lifecycle.get(database, job)
+    assert (stored.evaluated, stored.frontier, stored.lease_owner) == (0, [], "second")
+
+
+def test_a_renewed_lease_is_not_taken(database: Database, clock: Clock, advance: Advance, submitted: Submitted) -> None:
+    submitted()
+    lease = taken(database, clock)
+
+    advance(LEASE.total_seconds() - 1)
+    with database.write() as session:
+        leases.renew(session, lease, clock())
+    advance(LEASE.total_seconds() - 1)
+
+    assert acquire(database, clock) is None
+
+
+def test_a_worker_whose_lease_was_taken_cannot_write(
+    database: Database, clock: Clock, advance: Advance, submitted: Submitted, complete: Callable[..., Trial]
+) -> None:
+    job = submitted()
+    old = taken(database, clock)
+    advance(LEASE.total_seconds() + 1)
+    taken(database, clock)
+
+    def write_a_batch() -> None:
+        with database.write() as session:
+            trials.put(session, job, [complete(0)])
+            leases.write(session, old, {"evaluated": 1})
+
+    with pytest.raises(LeaseLost):
+        write_a_batch()
+    with pytest.raises(LeaseLost), database.write() as session:
+        leases.renew(session, old, clock())
+    with pytest.raises(LeaseLost), database.read() as session:
+        leases.cancel_requested(session, old)
+
+    assert lifecycle.get(database, job).evaluated == 0
+    with database.read() as session:
+        assert trials.find(session, job, 0) is None
+
+
+def test_a_job_handed_back_is_queued_as_if_never_started(
+    database: Database, clock: Clock, submitted: Submitted, complete: Callable[..., Trial]
+) -> None:
+    job = submitted()
+    lease = taken(database, clock)
+    with database.write() as session:
+        leases.write(session, lease, {"evaluated": 1})
+        trials.put(session, job, [complete(0)])
+
+    with database.write() as session:
+        leases.hand_back(session, lease)
+
+    stored = lifecycle.get(database, job)
+    assert (stored.state, stored.evaluated, stored.started_at, stored.attempts) == ("queued", 0, None, 0)
+    assert taken(database, clock).job_id == job
+
+
+def test_a_job_that_takes_its_workers_down_is_given_up(
+    database: Database, clock: Clock, advance: Advance, submitted: Submitted
+) -> None:
+    job = submitted()
+    for _ in range(MAX_ATTEMPTS):
+        taken(database, clock)
+        advance(LEASE.total_seconds() + 1)
+
+    assert acquire(database, clock) is None
+    stored = lifecycle.get(database, job)
+    assert stored.state == JobState.FAILED.value
+    assert stored.failure is not None
+    assert stored.failure["kind"] == "lost"
+
+
+def test_a_job_to_be_cancelled_whose_worker_is_gone_is_cancelled(
+    database: Database, clock: Clock, advance: Advance, submitted: Submitted
+) -> None:
+    job = submitted()
+    taken(database, clock)
+    assert lifecycle.cancel(database, job, clock()).state == "running"
+
+    advance(LEASE.total_seconds() + 1)
+
+    assert acquire(database, clock) is None
+    assert lifecycle.get(database, job).state == "cancelled"
