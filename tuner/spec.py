@@ -15,6 +15,7 @@ from pydantic import (
     Discriminator,
     Field,
     PlainSerializer,
+    Strict,
     Tag,
     ValidationError,
     field_validator,
@@ -57,6 +58,10 @@ def _one_or_list(values: tuple[Any, ...]) -> object:
 OneOrMore = (PlainSerializer(_one_or_list), Field(min_length=1))
 
 
+Whole = Annotated[int, Strict()]
+"""A whole number that is written as one: `true` and "8" are not."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -67,13 +72,13 @@ class Hardware(_Part):
     gpu: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]), *OneOrMore] = (
         Field(description="GPU type, or a list of types to search among", examples=["h100_sxm"])
     )
-    gpus: int = Field(ge=1, le=4096, description="most GPUs one deployment may use, replicas included")
+    gpus: Whole = Field(ge=1, le=4096, description="most GPUs one deployment may use, replicas included")
 
 
 class NormalLength(_Part):
     """Token counts drawn from a normal distribution, cut at one token."""
 
-    mean: int = Field(ge=1, le=10_000_000)
+    mean: Whole = Field(ge=1, le=10_000_000)
     stdev: float = Field(ge=0, le=10_000_000)
 
 
@@ -92,7 +97,7 @@ def _length_kind(value: object) -> str | None:
 
 
 TokenLength = Annotated[
-    Annotated[Annotated[int, Field(ge=1, le=10_000_000)], Tag("number")]
+    Annotated[Annotated[Whole, Field(ge=1, le=10_000_000)], Tag("number")]
     | Annotated[NormalLength, Tag("distribution")]
     | Annotated[TraceLength, Tag("trace")],
     Discriminator(_length_kind),
@@ -104,7 +109,7 @@ def _load_kind(value: object) -> str:
 
 
 Load = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[Annotated[int, Field(ge=1, le=1_000_000)], Tag("number")],
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[Annotated[Whole, Field(ge=1, le=1_000_000)], Tag("number")],
     Discriminator(_load_kind),
 ]
 
@@ -142,10 +147,10 @@ class Workload(_Part):
 class Budget(_Part):
     """What may be spent on measurements; simulated sweeps are free and not limited by it."""
 
-    trials: int | None = Field(default=None, ge=1, le=1_000_000)
+    trials: Whole | None = Field(default=None, ge=1, le=1_000_000)
     minutes: float | None = Field(default=None, gt=0)
     gpu_hours: float | None = Field(default=None, gt=0)
-    patience: int | None = Field(default=None, ge=1)
+    patience: Whole | None = Field(default=None, ge=1)
 
 
 class Owned(_Part):
@@ -233,7 +238,7 @@ class JobSpec(_Part):
     pricing: Pricing = Pricing()
     space: dict[str, SpaceValues] = Field(default_factory=dict, description="values that narrow the default space")
     correction: bool = Field(default=True, description="whether simulated latencies are corrected by measured ones")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: Whole = Field(default=0, ge=0, le=2**32 - 1)
 
     @field_validator("objectives", "engine")
     @classmethod
@@ -339,18 +344,16 @@ def problems_of(errors: Iterable[ErrorDetails]) -> list[SpecProblem]:
         path = _field_path([str(part) for part in error["loc"]])
         field = ".".join(path)
         problems.setdefault(field, SpecProblem(field, _message(error, path)))
-    # pydantic adds "too short" to a list whose wrong items it dropped; the items' own problems say enough
-    fields = tuple(problems)
-    return [problem for field, problem in problems.items() if not any(f.startswith(f"{field}.") for f in fields)]
+    return list(problems.values())
 
 
 def _field_path(location: list[str]) -> list[str]:
-    """The location without the names that pydantic gives to the members of a union."""
+    """The location without places in a list (the message has the value) and pydantic's names of a union's members."""
     path: list[str] = []
     previous = ""
     for part in location:
         is_tag = part in _UNION_TAGS.get(previous, ()) or (previous.isdigit() and part in _SCALAR_TAGS)
-        if not is_tag:
+        if not is_tag and not part.isdigit():
             path.append(part)
         previous = "" if is_tag else part
     return path
@@ -366,6 +369,8 @@ def _message(error: ErrorDetails, location: list[str]) -> str:
         return "is missing; give it"
     if kind == "enum":
         return f"{given!r} is not known; use {error.get('ctx', {}).get('expected', '')}"
+    if kind == "string_type":
+        return f"must be a name (given: {given!r})"
     message = error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return message

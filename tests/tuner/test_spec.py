@@ -66,7 +66,7 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
         "workload.request_rate",
         "finite",
     ),
-    "an unknown objective": ({"objectives": ["costs"]}, "objectives.0", "'cost', 'energy', 'tpot'"),
+    "an unknown objective": ({"objectives": ["costs"]}, "objectives", "'cost', 'energy', 'tpot'"),
     "no objective": ({"objectives": []}, "objectives", "at least 1"),
     "an objective twice": ({"objectives": ["cost", "cost"]}, "objectives", "keep each once"),
     "an unknown constraint": ({"constraints": {"ttft_p95": 500}}, "constraints", "did you mean ttft_p95_ms"),
