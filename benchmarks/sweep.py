@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from measured_process import Timed, timed
+from benchmarks.measured_process import Timed, timed
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER_ENVIRONMENT = ROOT / ".venv" / "peer"
