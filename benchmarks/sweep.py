@@ -89,6 +89,11 @@ class Sweep:
         return self.configurations / self.wall_seconds
 
     @property
+    def cpu_seconds(self) -> float:
+        """Median processor seconds of the process tree; less moved by what else the machine does."""
+        return statistics.median(run.cpu_seconds for run in self.runs)
+
+    @property
     def peak_mib(self) -> float:
         """Median peak memory of the process tree, MiB."""
         return statistics.median(run.peak_mib for run in self.runs)
@@ -186,11 +191,11 @@ def compare(runs: int, *, with_peer: bool) -> None:
     print(
         f"\n{MODEL} on {GPUS} × {GPU}, {INPUT_TOKENS}/{OUTPUT_TOKENS} tokens; median of {runs} runs, {os.cpu_count()} cores"
     )
-    print(f"{'':<42}{'configurations':>15}{'wall s':>9}{'per second':>12}{'peak MiB':>10}   runs")
+    print(f"{'':<42}{'configurations':>15}{'wall s':>9}{'CPU s':>8}{'per second':>12}{'peak MiB':>10}   runs")
     for row in rows:
         spread = " ".join(f"{run.seconds:.1f}" for run in row.runs)
         print(
-            f"{row.name:<42}{row.configurations:>15,}{row.wall_seconds:>9.1f}{row.rate:>12.0f}{row.peak_mib:>10.0f}   {spread}"
+            f"{row.name:<42}{row.configurations:>15,}{row.wall_seconds:>9.1f}{row.cpu_seconds:>8.1f}{row.rate:>12.0f}{row.peak_mib:>10.0f}   {spread}"
         )
     print(
         f"paretune also simulated {figures['simulated']:.0f} of them in depth; its frontier has {figures['frontier']:.0f} members"

@@ -228,7 +228,9 @@ class JobSpec(_Part):
     ] = (Engine.TENSORRT_LLM,)
     hardware: Hardware
     workload: Workload
-    objectives: tuple[Objective, ...] = Field(
+    objectives: Annotated[
+        tuple[Objective, ...], BeforeValidator(_as_tuple, json_schema_input_type=Objective | list[Objective])
+    ] = Field(
         default=(Objective.COST, Objective.ENERGY, Objective.TPOT), min_length=1, description="metrics to minimise"
     )
     constraints: dict[str, float] = Field(default_factory=dict, description="bound of each constrained metric")
@@ -239,6 +241,16 @@ class JobSpec(_Part):
     space: dict[str, SpaceValues] = Field(default_factory=dict, description="values that narrow the default space")
     correction: bool = Field(default=True, description="whether simulated latencies are corrected by measured ones")
     seed: Whole = Field(default=0, ge=0, le=2**32 - 1)
+
+    @model_validator(mode="after")
+    def _table_where_needed(self) -> Self:
+        if self.evaluator is EvaluatorName.REPLAY and self.replay is None:
+            raise ValueError("evaluator replay needs a table; give replay: {table: FILE}")
+        if self.replay is not None and self.evaluator not in (EvaluatorName.REPLAY, EvaluatorName.STAGED):
+            raise ValueError(
+                f"replay is not read by evaluator {self.evaluator.value}; use replay or staged, or leave it out"
+            )
+        return self
 
     @field_validator("objectives", "engine")
     @classmethod
@@ -369,6 +381,8 @@ def _message(error: ErrorDetails, location: list[str]) -> str:
         return "is missing; give it"
     if kind == "enum":
         return f"{given!r} is not known; use {error.get('ctx', {}).get('expected', '')}"
+    if kind == "literal_error" and location[-1:] == ["concurrency"]:
+        return f"must be auto or a whole number of requests (given: {given!r})"
     if kind == "string_type":
         return f"must be a name (given: {given!r})"
     message = error["msg"].removeprefix("Value error, ")

@@ -54,6 +54,7 @@ class TrialState(StrEnum):
 class Trial:
     """One configuration evaluated once; `number` counts from 0 within its job.
 
+    `reason` says why a sampler chose the configuration: its rule, predictions and expected gain, as plain data.
     A `screened` trial has the means of a closed formula only, which place it clearly behind the frontier.
     """
 
@@ -65,3 +66,4 @@ class Trial:
     failure: Failure | None = None
     screened: bool = False
     measured_share: float | None = None
+    reason: Mapping[str, object] | None = None

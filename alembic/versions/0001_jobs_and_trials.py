@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("log_tail", sa.Text(), nullable=True),
         sa.Column("screened", sa.Boolean(), nullable=False),
         sa.Column("measured_share", sa.Double(), nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_trials_job_id_jobs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_trials")),
     )

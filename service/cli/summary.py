@@ -18,6 +18,8 @@ _WORTH_SAYING: Final = 1.05
 def savings(job: JobAnswer, picks: Mapping[str, TrialAnswer]) -> list[str]:
     """What the cheapest and the greenest recommendation save against the engine's default configuration."""
     baseline = job["baseline"]
+    if baseline is None and job["spec"].get("evaluator") != "simulate":
+        return ["No default configuration was measured, so there is nothing to compare with."]
     if baseline is None:
         return ["The engine's default configuration does not run here, so there is nothing to compare with."]
     default = f"Default: {phrase(baseline['configuration'])}."

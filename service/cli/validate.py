@@ -42,10 +42,10 @@ def validate(
 
 
 def _job_spec(file: Path) -> dict[str, int]:
-    from tuner.space.build import build_space
+    from tuner.space.choice import choices_of
     from tuner.spec import load_spec
 
-    return {"space_size": len(build_space(load_spec(file)))}
+    return {"space_size": len(choices_of(load_spec(file)))}
 
 
 def _engine_file(file: Path, engine: str) -> dict[str, int]:

@@ -125,3 +125,4 @@ class TrialRow(Base):
     log_tail: Mapped[str | None] = mapped_column(Text)
     screened: Mapped[bool] = mapped_column(default=False)
     measured_share: Mapped[float | None]
+    reason: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))

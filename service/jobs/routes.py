@@ -29,9 +29,9 @@ async def _sent_spec(request: Request) -> JobSpec:
 
 
 def _plan(spec: JobSpec) -> int:
-    from tuner.space.build import build_space
+    from tuner.space.choice import choices_of
 
-    return len(build_space(spec))
+    return len(choices_of(spec))
 
 
 @router.post(

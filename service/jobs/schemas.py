@@ -38,6 +38,7 @@ class SearchView(BaseModel):
     wall_seconds: float
     sampler: str = Field(examples=["exhaustive"])
     hypervolume: float | None
+    stopped: str | None = Field(default=None, description="why a search that chooses its measurements ended")
 
     @classmethod
     def of(cls, result: StudyResult) -> Self:

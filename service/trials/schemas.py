@@ -1,7 +1,7 @@
 """What the API says of trials, the frontier and the recommendations."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -30,6 +30,10 @@ class TrialView(BaseModel):
         description="of a simulated trial: share of its step time that rests on measured kernels",
         examples=[0.93],
     )
+    reason: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="why the search chose it: rule, predicted metrics with intervals, expected gain, chances",
+    )
     log_tail: str | None = Field(default=None, description="last lines of the engine's log")
 
     @classmethod
@@ -47,6 +51,7 @@ class TrialView(BaseModel):
             failure=FailureView(kind=trial.failure.kind.value, detail=trial.failure.detail) if trial.failure else None,
             screened=trial.screened,
             measured_share=trial.measured_share,
+            reason=None if trial.reason is None else cast(dict[str, JsonValue], dict(trial.reason)),
             log_tail=stored.log_tail,
         )
 

@@ -122,6 +122,7 @@ def _row(job_id: str, trial: Trial) -> dict[str, object]:
         "log_tail": None,
         "screened": trial.screened,
         "measured_share": trial.measured_share,
+        "reason": trial.reason,
     }
 
 
@@ -138,5 +139,6 @@ def _stored(row: TrialRow) -> StoredTrial:
         failure=failure,
         screened=row.screened,
         measured_share=row.measured_share,
+        reason=row.reason,
     )
     return StoredTrial(trial, row.log_tail)

@@ -266,6 +266,7 @@ def test_paths_in_a_file_count_from_its_folder(tmp_path: Path, spec_data: SpecDa
             spec_data(
                 model="checkpoint",
                 workload={"input_tokens": {"trace": "t.jsonl"}, "output_tokens": {"trace": "/abs/t.jsonl"}},
+                evaluator="staged",
                 replay={"table": "rows.csv"},
             )
         )

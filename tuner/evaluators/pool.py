@@ -20,6 +20,7 @@ from tuner.spec import JobSpec
 from tuner.trial import Measurement
 
 if TYPE_CHECKING:
+    from tuner.evaluators.prior import PriorRow
     from tuner.evaluators.simulate import SimulateEvaluator
     from tuner.simulator.kernel_data import KernelData
 
@@ -64,6 +65,20 @@ class EvaluationPool:
     def simulate(self, spec: JobSpec, configurations: Sequence[Configuration]) -> "Future[list[Measurement]]":
         """The figures of some configurations of a job with their distributions, in their order."""
         return self._executor.submit(_simulate, spec.model_dump_json(), tuple(configurations))
+
+    def opinions(
+        self, spec: JobSpec, configurations: Sequence[Configuration], *, deep: bool
+    ) -> "Future[list[PriorRow]]":
+        """What the simulations say of some configurations before they are measured, in their order."""
+        return self._executor.submit(_opinions, spec.model_dump_json(), tuple(configurations), deep)
+
+
+def _opinions(spec_json: str, configurations: Sequence[Configuration], deep: bool) -> "list[PriorRow]":
+    from tuner.evaluators.prior import PriorEvaluator
+
+    meaning = meaning_of(JobSpec.model_validate_json(spec_json))
+    prior = PriorEvaluator(meaning, _kernels(), "simulate" if deep else "screen")
+    return [prior.opinions(configuration) for configuration in configurations]
 
 
 def _warm_up() -> None:

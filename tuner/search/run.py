@@ -1,4 +1,4 @@
-"""Runs a simulated job: the default deployment, the whole space by the closed formula, then what the frontier may hold."""
+"""Runs a job by its evaluator: a simulated sweep, a replayed table, or measurements chosen one by one."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,16 @@ from typing import Final
 from tuner.evaluators.pool import EvaluationPool
 from tuner.search.baseline import find_baseline
 from tuner.search.bookkeeping import Bookkeeping
+from tuner.search.replay import replay
 from tuner.search.simulate import simulated
 from tuner.search.study import StudyListener, StudyResult
 from tuner.search.sweep import swept
 from tuner.search.waiting import CancelledStudyError
-from tuner.space.build import build_space
+from tuner.space.choice import choices_of
 from tuner.space.meaning import Meaning, meaning_of
+from tuner.space.replay_table import table_of
 from tuner.space.space import Space
-from tuner.spec import JobSpec
+from tuner.spec import EvaluatorName, JobSpec
 
 EXHAUSTIVE_UP_TO: Final = 250_000
 """Simulated spaces up to this size are swept whole; larger ones are sampled."""
@@ -23,23 +25,43 @@ EXHAUSTIVE_UP_TO: Final = 250_000
 def run_job(
     spec: JobSpec, listener: StudyListener, pool: EvaluationPool, clock: Callable[[], float] = time.monotonic
 ) -> StudyResult:
-    """Runs a simulated job to its end, or until the listener cancels it.
+    """Runs a job to its end, or until the listener cancels it.
 
     Raises `SpecError` when the spec means nothing that can be run, `KernelDataError` when the machine lacks the
     data, and whatever the listener raises.
     """
-    space = build_space(spec)
-    books = Bookkeeping(spec, len(space), "exhaustive" if len(space) <= EXHAUSTIVE_UP_TO else "nsga2", listener, clock)
+    choices = choices_of(spec)
+    books = Bookkeeping(spec, len(choices), _sampler(spec, len(choices)), listener, clock)
     try:
-        _run(meaning_of(spec), space, books, pool, listener.cancelled)
+        if isinstance(choices, Space):
+            _simulate(meaning_of(spec), choices, books, pool, listener.cancelled)
+        else:
+            books.start(None)
+            _measure(spec, books, pool, listener.cancelled)
     except CancelledStudyError:
         return books.result(cancelled=True)
     return books.result(cancelled=False)
 
 
-def _run(
+def _sampler(spec: JobSpec, size: int) -> str:
+    if spec.evaluator is EvaluatorName.STAGED:
+        return "staged"
+    return "exhaustive" if spec.evaluator is EvaluatorName.REPLAY or size <= EXHAUSTIVE_UP_TO else "nsga2"
+
+
+def _measure(spec: JobSpec, books: Bookkeeping, pool: EvaluationPool, cancelled: Callable[[], bool]) -> None:
+    if spec.evaluator is EvaluatorName.REPLAY:
+        replay(table_of(spec), books, cancelled)
+        return
+    from tuner.search.staged.run import run_staged  # Optuna takes a second to import
+
+    books.stopped = run_staged(spec, table_of(spec), books, pool, cancelled)
+
+
+def _simulate(
     meaning: Meaning, space: Space, books: Bookkeeping, pool: EvaluationPool, cancelled: Callable[[], bool]
 ) -> None:
+    """The default deployment, the whole space by the closed formula, then what the frontier may hold."""
     spec = meaning.spec
     books.start(find_baseline(meaning, pool, cancelled))
     if len(space) <= EXHAUSTIVE_UP_TO:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import NSGAIISampler
 from optuna.trial import TrialState
 
@@ -18,7 +18,7 @@ from tuner.space.space import Space
 from tuner.spec import JobSpec
 from tuner.trial import Measurement
 
-DEFAULT_SAMPLED_TRIALS: Final = 20_000
+DEFAULT_SAMPLED_TRIALS: Final = 4_000
 """Trials of a space too large to sweep, where the budget names none."""
 POPULATION: Final = 256
 """Configurations of one generation."""
@@ -85,12 +85,15 @@ class _Chooser:
         values = {knob: list(dict.fromkeys(getattr(d, knob) for d in deployments)) for knob in self._deployment_knobs}
         for knob in self._load_knobs:
             values[knob] = list(dict.fromkeys(getattr(s, knob) for shared in settings.values() for s in shared))
+        self._values: Mapping[str, list[KnobValue | None]] = values
+        # a place in the list of values: Optuna compares a categorical's choices one by one, thousands of times each
         self.distributions: Mapping[str, BaseDistribution] = {
-            knob: CategoricalDistribution(found) for knob, found in values.items()
+            knob: IntDistribution(0, len(found) - 1) for knob, found in values.items()
         }
 
-    def configuration(self, params: Mapping[str, KnobValue | None]) -> Configuration | None:
-        """The configuration of a choice of knobs; `None` where the choice is not legal."""
+    def configuration(self, places: Mapping[str, int]) -> Configuration | None:
+        """The configuration of a choice of knobs, each by its place; `None` where the choice is not legal."""
+        params = {knob: self._values[knob][place] for knob, place in places.items()}
         number = self._blocks.get(tuple(params[knob] for knob in self._deployment_knobs))
         if number is None:
             return None

@@ -46,7 +46,10 @@ class ConstraintMiss:
 
 @dataclass(frozen=True, slots=True)
 class StudyResult:
-    """What a finished (or cancelled) study found; `frontier` holds trial numbers, in order."""
+    """What a finished (or cancelled) study found; `frontier` holds trial numbers, in order.
+
+    `stopped` says why a search that chooses its measurements ended.
+    """
 
     space_size: int
     evaluated: int
@@ -59,6 +62,7 @@ class StudyResult:
     baseline: Baseline | None
     misses: tuple[ConstraintMiss, ...]
     cancelled: bool
+    stopped: str | None = None
 
 
 class StudyListener(Protocol):

@@ -22,6 +22,9 @@ TOKEN_BUDGETS: Final = (2048, 4096, 8192, 16384)
 WIDTHS: Final = (1, 2, 4, 8)
 """Tensor- and expert-parallel widths, and pipeline depths, that are searched."""
 
+MOST_LOAD_SETTINGS: Final = 100_000
+"""Load settings of one deployment at most."""
+
 _LOAD_KNOBS: Final = ("max_batch_size", "max_num_tokens", "concurrency", "chunked_prefill")
 _WIDTH_KNOBS: Final = frozenset({"replicas", "tensor_parallel", "pipeline_parallel"})
 _DEPLOYMENT_KNOBS: Final = (
@@ -63,10 +66,21 @@ def _blocks(meaning: Meaning, engine: str, gpu: Gpu) -> Iterator[Block]:
         # the load settings depend on these alone, so blocks share them
         key = (deployment.data_parallel_ranks, deployment.pipeline_parallel, _share(meaning, deployment))
         if key not in cache:
-            cache[key] = tuple(_load_settings(meaning, deployment))
+            cache[key] = _bounded(_load_settings(meaning, deployment))
         block = Block(deployment, cache[key])
         if block.settings and broken(block.configuration(0), setting) is None:
             yield block
+
+
+def _bounded(settings: Iterator[LoadSetting]) -> tuple[LoadSetting, ...]:
+    """The load settings of a deployment; raises `SpecError` when they are more than any search would visit."""
+    found = tuple(itertools.islice(settings, MOST_LOAD_SETTINGS + 1))
+    if len(found) > MOST_LOAD_SETTINGS:
+        message = (
+            f"a deployment has over {MOST_LOAD_SETTINGS:,} load settings; name fewer of concurrency or max_num_tokens"
+        )
+        raise SpecError.of("space", message)
+    return found
 
 
 def _deployments(meaning: Meaning, engine: str, gpu: Gpu) -> Iterator[Configuration]:

@@ -61,8 +61,13 @@ def _collect(problems: list[SpecProblem], look_up: Callable[[], Found]) -> Found
 
 def _supported_today(spec: JobSpec) -> list[SpecProblem]:
     problems = []
-    if spec.evaluator is not EvaluatorName.SIMULATE:
-        problems.append(SpecProblem("evaluator", f"{spec.evaluator.value} is not available yet; use simulate"))
+    if spec.evaluator is EvaluatorName.MEASURE:
+        problems.append(SpecProblem("evaluator", "measure is not available yet; use simulate, or staged with replay"))
+    if spec.evaluator is EvaluatorName.STAGED and spec.replay is None:
+        message = (
+            "staged cannot start engines yet; give replay: {table: FILE} to stand for measurements, or use simulate"
+        )
+        problems.append(SpecProblem("evaluator", message))
     for engine in spec.engine:
         if engine not in SIMULATOR_BACKENDS:
             names = ", ".join(name.value for name in SIMULATOR_BACKENDS)
@@ -84,6 +89,8 @@ def _prices(spec: JobSpec, gpus: tuple[Gpu, ...]) -> list[SpecProblem]:
     wants_cost = Objective.COST in spec.objectives or any(METRICS[key].kind is Kind.COST for key in spec.constraints)
     given = spec.pricing.gpu_hour_usd
     problems: list[SpecProblem] = []
+    if spec.pricing.carbon_grams_per_kwh is None and any(METRICS[key].kind is Kind.CARBON for key in spec.constraints):
+        problems.append(SpecProblem("pricing.carbon_grams_per_kwh", "is not given, and a constraint needs it; give it"))
     if isinstance(given, dict):
         for name in given:
             _collect(problems, lambda: find_gpu(name, "pricing.gpu_hour_usd"))  # noqa: B023

@@ -13,7 +13,7 @@ from tuner.space.build import build_space
 from tuner.spec import JobSpec
 
 Job = Callable[..., JobSpec]
-BUDGET = {"trials": 600}
+BUDGET = {"trials": 400}
 
 
 def chosen(spec: JobSpec, pool: EvaluationPool) -> list[Configuration]:
@@ -33,7 +33,7 @@ def test_trials_are_legal_and_different_and_as_many_as_the_budget(job: Job, pool
 
     found = chosen(spec, pool)
 
-    assert len(found) == len(set(found)) == 600
+    assert len(found) == len(set(found)) == 400
     assert set(found) <= legal
 
 
@@ -49,7 +49,7 @@ def test_a_space_smaller_than_the_budget_is_not_searched_for_ever(job: Job, pool
 
 
 def test_it_does_better_than_chance(job: Job, pool: EvaluationPool) -> None:
-    spec = job(budget={"trials": 1200}, constraints={"tpot_mean_ms": 8.0}, objectives=["cost", "ttft"])
+    spec = job(budget={"trials": 900}, constraints={"tpot_mean_ms": 8.0}, objectives=["cost", "ttft"])
     metric = "cost_usd_per_million_output_tokens"
     batches = list(sampled(spec, build_space(spec), pool, lambda: False))
 

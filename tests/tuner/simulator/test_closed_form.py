@@ -185,3 +185,14 @@ def test_every_figure_is_a_finite_number(kernels: KernelData) -> None:
 
     figures = (found.ttft_ms, found.tpot_ms, found.request_latency_ms, found.output_tokens_per_second, found.memory_gib)
     assert all(math.isfinite(figure) and figure > 0 for figure in figures)
+
+
+def test_a_sweep_of_loads_leaves_nothing_behind(kernels: KernelData) -> None:
+    shape = model_shape("meta-llama/Llama-3.1-8B-Instruct")
+
+    for load in range(1, 50):
+        configuration = replace(PLAIN, concurrency=load)
+        estimate(kernels.engine(configuration, shape), configuration, LENGTHS)
+
+    # the package's backend keeps the summary of every load it ever priced: 13 KB each, gigabytes over a large space
+    assert len(kernels.engine(PLAIN, shape).backend._agg_cache) == 0

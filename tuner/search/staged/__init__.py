@@ -1,0 +1,1 @@
+"""The measuring policy: which configuration to measure next, and why."""

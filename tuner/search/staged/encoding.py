@@ -1,0 +1,83 @@
+"""Configurations as numbers: one column a count (its log2) or switch, one a value of each category."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.configuration import Configuration, KnobValue
+
+Floats = NDArray[np.float64]
+
+CATEGORY_STEP: Final = 1.0
+"""Distance between two values of a category, in the same unit as one doubling of a count."""
+_DEPENDENT: Final = {"max_batch_size": "concurrency"}
+"""Knobs that say nothing more where they are in step with another: their column would count that one twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Configurations (n) as features (n × d); `groups[j]` is the number of the knob that column j belongs to.
+
+    `knobs` names the groups; `is_count` marks those whose column is a log2, in doublings.
+    """
+
+    features: Floats
+    groups: NDArray[np.int64]
+    knobs: tuple[str, ...]
+    is_count: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def encode(columns: Mapping[str, Sequence[KnobValue | None]], count: int) -> Encoded:
+    """The features of `count` configurations given knob by knob; knobs that do not vary are left out."""
+    features: list[Floats] = []
+    groups: list[int] = []
+    knobs: list[str] = []
+    counts: list[bool] = []
+    for knob, values in columns.items():
+        found, is_count = _column(values)
+        if not found or _in_step(knob, found, knobs, features, groups):
+            continue
+        groups += [len(knobs)] * len(found)
+        features += found
+        knobs.append(knob)
+        counts.append(is_count)
+    stacked = np.stack(features, axis=1) if features else np.zeros((count, 0))
+    return Encoded(stacked, np.array(groups, dtype=np.int64), tuple(knobs), tuple(counts))
+
+
+def encode_configurations(configurations: Sequence[Configuration], knobs: Sequence[str]) -> Encoded:
+    """The features of some configurations by these knobs."""
+    return encode({knob: [getattr(c, knob) for c in configurations] for knob in knobs}, len(configurations))
+
+
+def _column(values: Sequence[KnobValue | None]) -> tuple[list[Floats], bool]:
+    """The columns of one knob, centred; none where it does not vary."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float}:
+        numbers = np.asarray(values, dtype=np.float64)
+        logs: Floats = np.log2(np.maximum(numbers, 1e-9)) if numbers.min() > 0 else np.log2(1 + np.maximum(numbers, 0))
+        centred: Floats = logs - float(logs.min() + logs.max()) / 2
+        return ([centred] if np.ptp(logs) > 0 else []), True
+    distinct = sorted(set(values), key=str)
+    if len(distinct) < 2:
+        return [], False
+    place = {value: number for number, value in enumerate(distinct)}
+    codes = np.fromiter((place[value] for value in values), dtype=np.int64, count=len(values))
+    if len(distinct) == 2:
+        switch: Floats = CATEGORY_STEP * (codes.astype(np.float64) - 0.5)
+        return [switch], False
+    return [(codes == code) * (CATEGORY_STEP / 2**0.5) for code in range(len(distinct))], False
+
+
+def _in_step(knob: str, found: list[Floats], knobs: list[str], features: list[Floats], groups: list[int]) -> bool:
+    other = _DEPENDENT.get(knob)
+    if other not in knobs:
+        return False
+    column = features[groups.index(knobs.index(other))]
+    return len(found) == 1 and bool(np.allclose(found[0] - found[0].mean(), column - column.mean(), atol=0.5))

@@ -1,0 +1,51 @@
+"""What measuring a configuration takes: minutes, GPU-hours, and which of them the budget is short of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.configuration import Configuration
+from tuner.search.staged.stopping import Limits, Spent
+
+Floats = NDArray[np.float64]
+
+START_MINUTES: Final = 4.0
+"""Loading, autotuning and graph capture of a deployment, before any was timed (minutes)."""
+WINDOW_MINUTES: Final = 3.0
+"""Warm-up and measuring window, before any was timed (minutes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Minutes that starting a deployment and measuring one load take; learned from trials as they end."""
+
+    start_minutes: float = START_MINUTES
+    window_minutes: float = WINDOW_MINUTES
+
+    def price(self, configuration: Configuration, *, warm: bool = False) -> Spent:
+        """What one trial takes; a `warm` deployment needs no start."""
+        minutes = self.window_minutes + (0.0 if warm else self.start_minutes)
+        return Spent(1, minutes, minutes / 60 * configuration.gpus)
+
+
+def learned_timing(starts: Sequence[float], windows: Sequence[float]) -> Timing:
+    """The timing that trials showed: upper quartiles, so that a budget is not overrun; as believed without any."""
+    start = float(np.quantile(starts, 0.75)) if len(starts) else START_MINUTES
+    window = float(np.quantile(windows, 0.75)) if len(windows) else WINDOW_MINUTES
+    return Timing(start, window)
+
+
+def row_prices(configurations: Sequence[Configuration], timing: Timing, limits: Limits) -> tuple[Floats, Floats]:
+    """Price of every row and the part of it that a warm deployment saves, in what the budget is short of.
+
+    GPU-hours where those are limited, else minutes, else trials (1 each, nothing saved).
+    """
+    if limits.gpu_hours is None and limits.minutes is None:
+        return np.ones(len(configurations)), np.zeros(len(configurations))
+    scale = np.ones(len(configurations))
+    if limits.gpu_hours is not None:
+        scale = np.array([configuration.gpus for configuration in configurations]) / 60.0
+    return scale * (timing.start_minutes + timing.window_minutes), scale * timing.start_minutes

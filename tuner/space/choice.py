@@ -1,0 +1,23 @@
+"""The configurations that a job chooses among: the space of its model and GPUs, or the rows of its table."""
+
+from collections.abc import Sequence
+
+from tuner.configuration import Configuration
+from tuner.space.build import build_space
+from tuner.space.meaning import meaning_of
+from tuner.space.replay_table import table_of
+from tuner.spec import EvaluatorName, JobSpec
+
+
+def choices_of(spec: JobSpec) -> Sequence[Configuration]:
+    """The configurations of a job, in a fixed order.
+
+    Raises `SpecError` with one problem for each field that is wrong in itself or against what it names.
+    """
+    if spec.evaluator is EvaluatorName.REPLAY:
+        return table_of(spec).configurations
+    if spec.evaluator is EvaluatorName.STAGED:
+        meaning_of(spec)
+        return table_of(spec).configurations
+    meaning_of(spec)
+    return build_space(spec)
