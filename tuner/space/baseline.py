@@ -11,6 +11,8 @@ from tuner.space.rules import broken
 
 DEFAULT_MAX_NUM_TOKENS: Final = 8192
 """TensorRT-LLM's own default (its LLM arguments, 1.2)."""
+ROOM_FOR_DECODING: Final = 256
+"""Tokens of a step that a prompt must leave to running requests; else it waits for all of them, and chunking is due."""
 DEFAULT_MAX_BATCH_SIZE: Final = 2048
 """TensorRT-LLM's own default (its LLM arguments, 1.2)."""
 
@@ -19,12 +21,12 @@ def baseline_configurations(meaning: Meaning) -> Iterator[tuple[Configuration, .
     """Default deployments, the narrowest first, each under every load of the job.
 
     The checkpoint's own precision (bfloat16 where the GPU lacks it), a KV cache in bfloat16, tensor parallelism alone,
-    the engine's own limits for batch and step, chunked prefill only where a prompt does not fit a step.
+    the engine's own limits for batch and step, chunked prefill only where a prompt leaves a step no room for others.
     """
     engine, gpu = meaning.targets[0]
     own = meaning.model.checkpoint_weights
     weights = own if own in supported_weights(gpu) else "bfloat16"
-    chunked = meaning.lengths.input_max > DEFAULT_MAX_NUM_TOKENS
+    chunked = meaning.lengths.input_max + ROOM_FOR_DECODING > DEFAULT_MAX_NUM_TOKENS
     for width in WIDTHS:
         replicas = meaning.spec.hardware.gpus // width
         loads = _loads(meaning, replicas) if replicas else ()

@@ -240,9 +240,9 @@ def test_the_default_deployments_are_legal_and_the_engines_own(job: Job, workloa
         assert all(broken(c, setting_of(meaning, meaning.targets[0][1])) is None for c in loads)
 
 
-def test_the_default_deployment_chunks_only_prompts_beyond_a_step(job: Job) -> None:
-    short = meaning_of(job(workload={"input_tokens": 8192, "output_tokens": 1}))
-    long = meaning_of(job(workload={"input_tokens": 8193, "output_tokens": 1}))
+def test_the_default_deployment_chunks_prompts_that_leave_a_step_no_room(job: Job) -> None:
+    short = meaning_of(job(workload={"input_tokens": 7936, "output_tokens": 1}))
+    long = meaning_of(job(workload={"input_tokens": 7937, "output_tokens": 1}))
 
     assert [next(baseline_configurations(m))[0].chunked_prefill for m in (short, long)] == [False, True]
 
