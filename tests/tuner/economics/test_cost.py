@@ -2,14 +2,22 @@
 
 import pytest
 
-from tuner.economics.cost import Tokens, hardware_usd_per_hour, with_economics
+from tuner.economics.cost import (
+    Tokens,
+    annuity_usd_per_hour,
+    cost_breakdown,
+    hardware_usd_per_hour,
+    with_economics,
+)
 from tuner.economics.prices import gpu_hour_usd
 from tuner.errors import SpecError
 from tuner.metrics import METRICS, Kind, Provenance
-from tuner.spec import Pricing
+from tuner.space.hardware import find_gpu
+from tuner.spec import Owned, Pricing, parse_spec
 from tuner.trial import Failure, FailureKind, Measurement
 
 GPU = "h100_sxm"
+WORKLOAD = {"input_tokens": 10, "output_tokens": 10}
 TOKENS = Tokens(input_mean=3000, output_mean=1000)
 RATE, WATTS = 500.0, 600.0
 """Output tokens per second and GPU; watts per GPU."""
@@ -108,12 +116,68 @@ def test_the_price_is_the_users_else_the_tables() -> None:
     assert hardware_usd_per_hour("l40s", Pricing()) is None
 
 
-def test_a_hardware_usd_per_hour_nothing_is_a_price() -> None:
+def test_a_price_of_nothing_is_a_price() -> None:
     found = with_economics(measured(), GPU, TOKENS, Pricing(gpu_hour_usd=0))
 
     assert found.metrics["cost_usd_per_million_output_tokens"] == 0
 
 
-def test_a_hardware_usd_per_hour_an_unknown_gpu_is_refused() -> None:
+def test_a_price_of_an_unknown_gpu_is_refused() -> None:
     with pytest.raises(SpecError, match="did you mean h100_sxm"):
         hardware_usd_per_hour("h100_sxm", Pricing(gpu_hour_usd={"h1000": 3}))
+
+
+def test_owned_hardware_costs_its_annuity_and_its_electricity() -> None:
+    owned = Owned(gpu_usd=35_064, years=4)  # 4 years are 35,064 hours
+    pricing = Pricing(owned=owned, electricity_usd_per_kwh=0.1, pue=1.5)
+
+    breakdown = cost_breakdown(measured(), GPU, TOKENS, pricing)
+
+    assert annuity_usd_per_hour(owned) == pytest.approx(1.0)
+    assert breakdown is not None
+    # $1 for the GPU and 0.6 kW × 1.5 × $0.10 for its electricity, over 1.8 M tokens
+    assert breakdown.cost_usd_per_million_output_tokens == pytest.approx(1.09 / 1.8)
+    assert breakdown.energy_share == pytest.approx(0.09 / 1.09)
+    assert [line.name for line in breakdown.lines][:3] == ["GPU-hour", "power", "electricity"]
+
+
+def test_interest_and_downtime_raise_the_hour() -> None:
+    plain = annuity_usd_per_hour(Owned(gpu_usd=30_000, years=4))
+
+    # 30,000 × 0.08 / (1 − 1.08⁻⁴) = 9,057.62 a year
+    assert annuity_usd_per_hour(Owned(gpu_usd=30_000, years=4, interest=0.08)) == pytest.approx(
+        9057.62 / 8766, rel=1e-4
+    )
+    assert annuity_usd_per_hour(Owned(gpu_usd=30_000, years=4, uptime=0.5)) == pytest.approx(2 * plain)
+
+
+def test_idle_hours_are_paid_for_and_draw_idle_power() -> None:
+    full = Pricing(gpu_hour_usd=1.8, electricity_usd_per_kwh=0.1)
+    half = full.model_copy(update={"utilisation": 0.5})
+    busy, idle = (with_economics(measured(), GPU, TOKENS, pricing).metrics for pricing in (full, half))
+
+    idle_watts = find_gpu(GPU).idle_watts
+    expected = (1.8 + (0.5 * WATTS + 0.5 * idle_watts) / 1000 * 0.1) / 0.9
+    assert idle["cost_usd_per_million_output_tokens"] == pytest.approx(expected)
+    assert idle["cost_usd_per_million_output_tokens"] > 1.9 * busy["cost_usd_per_million_output_tokens"]
+    assert idle["energy_joules_per_output_token"] == busy["energy_joules_per_output_token"]
+
+
+def test_a_tier_of_the_price_table_is_taken() -> None:
+    prices = [hardware_usd_per_hour(GPU, Pricing(tier=tier)) for tier in ("hyperscaler", "neocloud", "retail")]
+
+    assert prices == [1.17, 1.55, 1.78]
+
+
+@pytest.mark.parametrize(
+    ("pricing", "said"),
+    [
+        ({"tier": "neocloud", "gpu_hour_usd": 1}, "exclude each other"),
+        ({"owned": {"gpu_usd": 30000, "years": 4}}, "give electricity_usd_per_kwh"),
+        ({"tier": "gold"}, "hyperscaler"),
+        ({"utilisation": 0}, "greater than 0"),
+    ],
+)
+def test_prices_that_contradict_each_other_are_refused(pricing: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        parse_spec({"model": "m", "hardware": {"gpu": "h100", "gpus": 1}, "workload": WORKLOAD, "pricing": pricing})
