@@ -23,10 +23,9 @@ def find_baseline(meaning: Meaning, pool: EvaluationPool, cancelled: Callable[[]
     """
     fallback: Baseline | None = None
     for configurations in baseline_configurations(meaning):
-        measurements = result_of(pool.simulate(meaning.spec, configurations), cancelled)
         known = [
             (configuration, measurement)
-            for configuration, measurement in zip(configurations, measurements, strict=True)
+            for configuration, measurement in _simulated(meaning.spec, configurations, pool, cancelled)
             if objective_values(measurement.metrics, meaning.spec.objectives) is not None
         ]
         kept = [found for found in known if not violations(found[1].metrics, meaning.spec.constraints)]
@@ -35,6 +34,19 @@ def find_baseline(meaning: Meaning, pool: EvaluationPool, cancelled: Callable[[]
         if known and fallback is None:
             fallback = _best(known, meaning.spec, meets_constraints=False)
     return fallback
+
+
+def _simulated(
+    spec: JobSpec, configurations: Sequence[Configuration], pool: EvaluationPool, cancelled: Callable[[], bool]
+) -> list[Evaluated]:
+    """The configurations with their simulated figures; heavy loads, which take longest, go to every process alike."""
+    parts = [configurations[start :: pool.processes] for start in range(pool.processes)]
+    futures = [pool.simulate(spec, part) for part in parts]
+    found: list[Evaluated] = []
+    for part, future in zip(parts, futures, strict=True):
+        measurements = result_of(future, cancelled)
+        found += zip(part, measurements, strict=True)
+    return found
 
 
 def _best(known: Sequence[Evaluated], spec: JobSpec, *, meets_constraints: bool) -> Baseline:
