@@ -85,8 +85,9 @@ def _keep(service: "EmbeddedService") -> None:
 
 def _written(client: "ServiceClient", results: "Results", out: Path | None) -> Counter[str]:
     """Writes the files, and counts the failures by kind; without a folder they are counted only when they matter."""
+    from service.cli.files import write_all
     from service.cli.folder import filled
-    from service.cli.results import count_failures, write_all
+    from service.cli.results import count_failures
 
     if out is not None:
         with filled(out) as folder:
