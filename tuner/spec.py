@@ -308,13 +308,17 @@ def load_spec(path: Path) -> JobSpec:
 
     Raises `SpecError` when the file cannot be read, is no YAML, or has a wrong field.
     """
+    return _anchored(parse_spec(load_yaml(path)), path.resolve().parent)
+
+
+def load_yaml(path: Path) -> object:
+    """The plain data of a YAML file that a user wrote; raises `SpecError` when it cannot be read or is no YAML."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError.of("", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:
         raise SpecError.of("", f"{path} is not valid YAML: {_one_line(error)}; mend that line") from None
-    return _anchored(parse_spec(data), path.resolve().parent)
 
 
 def _anchored(spec: JobSpec, folder: Path) -> JobSpec:

@@ -49,22 +49,14 @@ def _job_spec(file: Path) -> dict[str, int]:
 
 
 def _engine_file(file: Path, engine: str) -> dict[str, int]:
-    import yaml
-
     from service.cli.errors import BadUsageError
     from tuner.engines.tensorrt_llm import check_arguments
     from tuner.errors import SpecError
-    from tuner.spec import near
+    from tuner.spec import load_yaml, near
 
     if engine not in _ENGINES:
         raise BadUsageError(f"files of engine {engine!r} cannot be checked; {near(engine, _ENGINES)}")
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError.of("", f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise SpecError.of("", f"{file} is not valid YAML: {' '.join(str(error).split())}; mend that line") from None
-    problems = check_arguments(data)
+    problems = check_arguments(load_yaml(file))
     if problems:
         raise SpecError(problems)
     return {}

@@ -19,5 +19,4 @@ def choices_of(spec: JobSpec) -> Sequence[Configuration]:
     if spec.evaluator is EvaluatorName.STAGED:
         meaning_of(spec)
         return table_of(spec).configurations
-    meaning_of(spec)
     return build_space(spec)
