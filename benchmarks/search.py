@@ -1,4 +1,4 @@
-"""Compares samplers on replay tables: `python -m benchmarks.search [TABLE …] [--seeds N] [--silicon N] [--out DIR]`.
+"""Compares samplers on replay tables: `python -m benchmarks.search [--tables TABLE …] [--seeds N] [--silicon N] [--out DIR]`.
 
 Prints the share of the true hypervolume after 8, 16, 24, 32 and 48 measurements (median and quartiles over tables and
 seeds), what stopping on the plateau costs, how much the calibration mends, and the seconds a proposal takes.
@@ -15,9 +15,10 @@ from typing import Final
 import numpy as np
 
 from benchmarks.search_study.calibration import calibration_errors
+from benchmarks.search_study.fresh import fresh_cases, neighbours
 from benchmarks.search_study.plot import plot
 from benchmarks.search_study.samplers import samplers
-from benchmarks.search_study.second_job import second_job_gain
+from benchmarks.search_study.second_job import second_job_gain, silicon_pairs
 from benchmarks.search_study.speed import seconds_per_proposal
 from benchmarks.search_study.tables import Case, Score, replay_cases, silicon_cases
 from tuner.search.staged.stopping import on_plateau
@@ -34,10 +35,12 @@ def main() -> None:
     arguments = _arguments()
     started = time.perf_counter()
     kernels = KernelData()
-    tables = arguments.tables or sorted(TABLES.glob("*.csv"))
-    groups = {"replay tables": list(replay_cases(tables, arguments.limits, kernels))}
+    tables = arguments.tables if arguments.tables is not None else sorted(TABLES.glob("*.csv"))
+    groups = {"replay tables": list(replay_cases(tables, arguments.limits, kernels))} if tables else {}
     if arguments.silicon:
         groups["silicon tables"] = list(silicon_cases(arguments.silicon, kernels))
+    if arguments.fresh:
+        groups["fresh landscapes"] = list(fresh_cases(arguments.set, arguments.fresh, kernels))
     print(f"{sum(map(len, groups.values()))} landscapes, priors ready after {time.perf_counter() - started:.0f} s")
     for title, cases in groups.items():
         shares = _compare(title, cases, arguments.seeds, arguments.only)
@@ -47,8 +50,13 @@ def main() -> None:
             plot(arguments.out / f"{title.replace(' ', '_')}.svg", title, shares)
     for line in calibration_errors(groups.get("silicon tables", [])):
         print(line)
-    for line in second_job_gain(groups.get("silicon tables", [])):
-        print(line)
+    pairs = {
+        "silicon tables": silicon_pairs(groups.get("silicon tables", [])),
+        "fresh landscapes": neighbours(arguments.set, arguments.fresh, kernels) if arguments.fresh else [],
+    }
+    for title, found in pairs.items():
+        for line in second_job_gain(title, found):
+            print(line)
     for rows in arguments.speed:
         print(f"seconds a proposal over {rows} configurations: {seconds_per_proposal(rows):.2f}")
     print(f"{time.perf_counter() - started:.0f} s in all")
@@ -125,9 +133,11 @@ def _write(path: Path, shares: Shares) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tables", nargs="*", type=Path, help="replay tables (default: those shared)")
+    parser.add_argument("--tables", nargs="*", type=Path, help="replay tables (default: those shared)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--silicon", type=int, default=6, help="real tables to cut from the wheel's samples")
+    parser.add_argument("--fresh", type=int, default=12, help="landscapes of other models and GPUs to make")
+    parser.add_argument("--set", choices=("development", "final"), default="final", help="which of them")
     parser.add_argument("--limits", type=float, nargs="+", default=[1000, 2000, 0], help="TTFT limits in ms, 0: none")
     parser.add_argument("--speed", type=int, nargs="*", default=[20_000, 200_000])
     parser.add_argument("--only", nargs="*", default=[], help="samplers by name")

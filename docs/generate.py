@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from service.app import create_app  # noqa: E402
 from service.settings import Settings  # noqa: E402
-from tuner.configuration import Configuration  # noqa: E402
+from tuner.configuration import KNOBS, Configuration  # noqa: E402
 from tuner.economics.cost import COST, COST_OF_ALL, ENERGY  # noqa: E402
 from tuner.metrics import METRICS, Objective, Provenance  # noqa: E402
 from tuner.space.build import BATCH_CEILINGS, CONCURRENCIES, TOKEN_BUDGETS, WIDTHS  # noqa: E402
@@ -134,6 +134,8 @@ def _between(text: str, begin: str, end: str, content: str) -> str:
 def _knobs() -> str:
     rows = []
     for field in fields(Configuration):
+        if field.name not in KNOBS:
+            continue
         meaning, searched = KNOB_MEANINGS[field.name]
         default = "" if field.name in ("engine", "gpu") else _value(field.name, field.default)
         rows.append((f"`{field.name}`", default, meaning, searched))

@@ -21,7 +21,8 @@ from tuner.evaluators.pool import EvaluationPool  # noqa: E402
 from tuner.frontier import recommendations  # noqa: E402
 from tuner.search.run import run_job  # noqa: E402
 from tuner.search.study import Baseline, Progress  # noqa: E402
-from tuner.spec import JobSpec, load_spec  # noqa: E402
+from tuner.spec import JobSpec  # noqa: E402
+from tuner.spec_file import load_spec  # noqa: E402
 from tuner.trial import Trial, TrialState  # noqa: E402
 
 EXAMPLE: Final = ROOT / "examples" / "llama-3.1-8b-chat-h100.yaml"

@@ -19,6 +19,7 @@ from service.exports.routes import router as exports_router
 from service.health.routes import router as health_router
 from service.jobs.routes import router as jobs_router
 from service.openapi import document
+from service.predictions.routes import router as predictions_router
 from service.settings import Settings
 from service.trials.routes import router as trials_router
 
@@ -45,7 +46,15 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     app.state.simulator = Simulator()
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for router in (jobs_router, trials_router, exports_router, estimates_router, catalogue_router, health_router):
+    for router in (
+        jobs_router,
+        trials_router,
+        predictions_router,
+        exports_router,
+        estimates_router,
+        catalogue_router,
+        health_router,
+    ):
         app.include_router(router)
     app.openapi = document(app)  # type: ignore[method-assign]
     return app

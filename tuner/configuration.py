@@ -1,6 +1,6 @@
 """What an engine is set to: the knobs of one deployment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Self
 
@@ -14,6 +14,7 @@ class Configuration:
     A replica has `tensor_parallel × pipeline_parallel` GPUs; with `attention_dp` the same GPUs hold attention in
     data parallel. `expert_parallel` divides `tensor_parallel`. `concurrency` counts requests in flight per replica,
     over all its ranks; `max_batch_size` is the ceiling of the scheduler of one rank. Power in watts, clock in MHz.
+    `options` are knobs that only this engine has, by name (sorted).
     """
 
     engine: str
@@ -34,6 +35,7 @@ class Configuration:
     speculative: str | None = None
     power_limit_watts: int | None = None
     gpu_clock_mhz: int | None = None
+    options: tuple[tuple[str, KnobValue], ...] = ()
 
     @property
     def gpus_per_replica(self) -> int:
@@ -55,14 +57,30 @@ class Configuration:
         """Requests in flight on the fullest attention rank (count)."""
         return -(-self.concurrency // self.data_parallel_ranks)
 
+    def knob(self, name: str) -> KnobValue | None:
+        """The value of a knob, the engine's own ones included; `None` where it is not set."""
+        if name in KNOBS:
+            value: KnobValue | None = getattr(self, name)
+            return value
+        return dict(self.options).get(name)
+
     def to_dict(self) -> dict[str, KnobValue]:
-        """Knobs that are set, by name, in the order of the public contract."""
-        return {name: value for name in KNOBS if (value := getattr(self, name)) is not None}
+        """Knobs that are set, by name: in the order of the public contract, then the engine's own."""
+        common = {name: value for name in KNOBS if (value := getattr(self, name)) is not None}
+        return {**common, **dict(self.options)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, KnobValue]) -> Self:
-        """The configuration of a mapping made by `to_dict`; unknown knobs raise `TypeError`."""
-        return cls(**values)  # type: ignore[arg-type]
+        """The configuration of a mapping made by `to_dict`; what is no common knob is the engine's own."""
+        common = {name: value for name, value in values.items() if name in KNOBS}
+        own = tuple(sorted((name, value) for name, value in values.items() if name not in KNOBS))
+        return cls(**common, options=own)  # type: ignore[arg-type]
 
 
-KNOBS: Final = tuple(field.name for field in fields(Configuration))
+KNOBS: Final = tuple(field.name for field in fields(Configuration) if field.name != "options")
+"""Knobs that every engine may have, in the order of the public contract."""
+
+
+def knobs_of(configurations: Iterable[Configuration]) -> tuple[str, ...]:
+    """The common knobs, then the engines' own ones that any of the configurations has, by name."""
+    return (*KNOBS, *sorted({name for configuration in configurations for name, _ in configuration.options}))

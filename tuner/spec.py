@@ -1,13 +1,10 @@
 """What a user asks for: the job spec, validated field by field."""
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -18,14 +15,15 @@ from pydantic import (
     Strict,
     Tag,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from tuner.configuration import KNOBS, KnobValue
-from tuner.errors import SpecError, SpecProblem
+from tuner.errors import SpecError
 from tuner.metrics import METRICS, Kind, Objective
+from tuner.spec_problems import near, problems_of
 
 
 class Engine(StrEnum):
@@ -209,11 +207,37 @@ class Replay(_Part):
     table: str = Field(min_length=1, description="path of a CSV file with configuration and metric columns")
 
 
+class Command(_Part):
+    """How an OpenAI-compatible server is started: an argument list, in which `{model}`, `{host}`, `{port}` and the name of
+    any knob in braces stand for their values.
+    """
+
+    arguments: tuple[str, ...] = Field(min_length=1, description="program and arguments; never a shell line")
+    ready: str = Field(default="/health", pattern="^/", description="path that answers 200 once the server is ready")
+    environment: dict[str, str] = Field(default_factory=dict, description="environment variables beside paretune's own")
+    knobs: "dict[str, SpaceValues]" = Field(default_factory=dict, description="the server's own knobs and their values")
+
+
+class Measuring(_Part):
+    """How long and how exactly each configuration is measured on a real engine."""
+
+    precision: float = Field(
+        default=0.03, gt=0, le=0.5, description="half width of the 95 % confidence interval, over the figure"
+    )
+    seconds: float = Field(default=120.0, ge=1, le=86_400, description="most seconds of load on one configuration")
+    start_timeout_seconds: float | None = Field(
+        default=None, gt=0, le=86_400, description="longest start of an engine; default: the engine's own"
+    )
+    repeats: Whole = Field(default=3, ge=1, le=20, description="most measurements of one configuration")
+
+
 SpaceValues = Annotated[
     tuple[bool | int | float | str, ...],
     BeforeValidator(_as_tuple, json_schema_input_type=KnobValue | list[KnobValue]),
     *OneOrMore,
 ]
+SIMULATED_ENGINES: Final = (Engine.TENSORRT_LLM, Engine.VLLM, Engine.SGLANG)
+"""Engines with kernel data; the others can only be measured."""
 _FIXED_KNOBS: Final = {"gpu": "hardware.gpu", "engine": "engine"}
 CONSTRAINED_KINDS: Final = (Kind.LATENCY, Kind.MEMORY, Kind.POWER, Kind.COST, Kind.ENERGY, Kind.CARBON, Kind.THROUGHPUT)
 
@@ -236,6 +260,11 @@ class JobSpec(_Part):
     constraints: dict[str, float] = Field(default_factory=dict, description="bound of each constrained metric")
     evaluator: EvaluatorName = EvaluatorName.SIMULATE
     replay: Replay | None = None
+    command: Command | None = None
+    measuring: Measuring = Measuring()
+    reuse: Literal["learned", "none"] = Field(
+        default="learned", description="whether a staged job starts from what earlier jobs learned on such machines"
+    )
     budget: Budget = Budget()
     pricing: Pricing = Pricing()
     space: dict[str, SpaceValues] = Field(default_factory=dict, description="values that narrow the default space")
@@ -251,6 +280,17 @@ class JobSpec(_Part):
                 f"replay is not read by evaluator {self.evaluator.value}; use replay or staged, or leave it out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _command_where_needed(self) -> Self:
+        if Engine.COMMAND in self.engine and self.command is None:
+            raise ValueError("engine command needs to know what to start; give command: {arguments: [PROGRAM, …]}")
+        return self
+
+    @property
+    def measures(self) -> bool:
+        """Whether trials are measurements, which nobody wants to make twice."""
+        return self.evaluator in (EvaluatorName.MEASURE, EvaluatorName.STAGED)
 
     @field_validator("objectives", "engine")
     @classmethod
@@ -271,23 +311,18 @@ class JobSpec(_Part):
 
     @field_validator("space")
     @classmethod
-    def _known_knobs(cls, space: dict[str, tuple[KnobValue, ...]]) -> dict[str, tuple[KnobValue, ...]]:
+    def _known_knobs(
+        cls, space: dict[str, tuple[KnobValue, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[KnobValue, ...]]:
+        """Engines that are measured have knobs of their own, which are known where the space is made."""
+        evaluator = info.data.get("evaluator", EvaluatorName.SIMULATE)
+        measures = evaluator in (EvaluatorName.MEASURE, EvaluatorName.STAGED) and info.data.get("replay") is None
         for knob in space:
             if knob in _FIXED_KNOBS:
                 raise ValueError(f"{knob!r} is not narrowed here; name it in {_FIXED_KNOBS[knob]}")
-            if knob not in KNOBS:
+            if not measures and knob not in KNOBS:
                 raise ValueError(f"{knob!r} is no knob; {near(knob, KNOBS)}")
         return space
-
-
-def near(word: str, known: Iterable[str], count: int = 3) -> str:
-    """A phrase that names the known words most like `word`, or all of them when none is and they are few."""
-    names = sorted(known)
-    folded = {name.lower(): name for name in names}
-    matches = difflib.get_close_matches(word.lower(), folded, n=count, cutoff=0.5)
-    if matches:
-        return "did you mean " + " or ".join(folded[match] for match in matches) + "?"
-    return "known: " + ", ".join(names if len(names) <= 24 else [*names[:24], "…"])
 
 
 def parse_spec(data: object) -> JobSpec:
@@ -300,112 +335,4 @@ def parse_spec(data: object) -> JobSpec:
     try:
         return JobSpec.model_validate(data)
     except ValidationError as error:
-        raise SpecError(problems_of(error.errors(include_url=False))) from None
-
-
-def load_spec(path: Path) -> JobSpec:
-    """The job spec of a YAML or JSON file; paths inside it count from the file's folder.
-
-    Raises `SpecError` when the file cannot be read, is no YAML, or has a wrong field.
-    """
-    return _anchored(parse_spec(load_yaml(path)), path.resolve().parent)
-
-
-def load_yaml(path: Path) -> object:
-    """The plain data of a YAML file that a user wrote; raises `SpecError` when it cannot be read or is no YAML."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError.of("", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise SpecError.of("", f"{path} is not valid YAML: {_one_line(error)}; mend that line") from None
-
-
-def _anchored(spec: JobSpec, folder: Path) -> JobSpec:
-    """The spec with the file paths in it made absolute."""
-    changes: dict[str, object] = {}
-    if spec.replay is not None:
-        changes["replay"] = Replay(table=str(folder / spec.replay.table))
-    lengths = {
-        side: TraceLength(trace=str(folder / length.trace))
-        for side in ("input_tokens", "output_tokens")
-        if isinstance(length := getattr(spec.workload, side), TraceLength)
-    }
-    if lengths:
-        changes["workload"] = spec.workload.model_copy(update=lengths)
-    if spec.model.startswith((".", "~")) or (folder / spec.model / "config.json").is_file():
-        changes["model"] = str((folder / Path(spec.model).expanduser()).resolve())
-    return spec.model_copy(update=changes) if changes else spec
-
-
-def _one_line(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
-
-
-_UNION_TAGS: Final = {
-    "input_tokens": {"number", "distribution", "trace"},
-    "output_tokens": {"number", "distribution", "trace"},
-    "concurrency": {"number", "auto"},
-    "gpu_hour_usd": {"float", "dict[str,float]"},
-}
-_SCALAR_TAGS: Final = frozenset({"bool", "int", "float", "str"})
-
-
-def problems_of(errors: Iterable[ErrorDetails]) -> list[SpecProblem]:
-    """One problem per wrong field of pydantic's errors, in our words."""
-    problems: dict[str, SpecProblem] = {}
-    for error in errors:
-        path = _field_path([str(part) for part in error["loc"]])
-        field = ".".join(path)
-        problems.setdefault(field, SpecProblem(field, _message(error, path)))
-    return list(problems.values())
-
-
-def _field_path(location: list[str]) -> list[str]:
-    """The location without places in a list (the message has the value) and pydantic's names of a union's members."""
-    path: list[str] = []
-    previous = ""
-    for part in location:
-        is_tag = part in _UNION_TAGS.get(previous, ()) or (previous.isdigit() and part in _SCALAR_TAGS)
-        if not is_tag and not part.isdigit():
-            path.append(part)
-        previous = "" if is_tag else part
-    return path
-
-
-def _message(error: ErrorDetails, location: list[str]) -> str:
-    kind, given = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        return f"unknown field; {near(location[-1], _fields_at(location[:-1]))}"
-    if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        return f"must be a mapping of fields (given: {given!r})"
-    if kind == "missing":
-        return "is missing; give it"
-    if kind == "enum":
-        return f"{given!r} is not known; use {error.get('ctx', {}).get('expected', '')}"
-    if kind == "literal_error" and location[-1:] == ["concurrency"]:
-        return f"must be auto or a whole number of requests (given: {given!r})"
-    if kind == "string_type":
-        return f"must be a name (given: {given!r})"
-    message = error["msg"].removeprefix("Value error, ")
-    if kind == "value_error":
-        return message
-    message = message[0].lower() + message[1:]
-    return f"{message} (given: {given!r})" if isinstance(given, str | int | float | bool | None) else message
-
-
-def _fields_at(location: list[str]) -> list[str]:
-    model: type[BaseModel] = JobSpec
-    for part in location:
-        field = model.model_fields.get(part)
-        if field is None:
-            continue
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-        elif part in {"input_tokens", "output_tokens"}:
-            return ["mean", "stdev", "trace"]
-        elif part == "replay":
-            model = Replay
-    return list(model.model_fields)
+        raise SpecError(problems_of(error.errors(include_url=False), JobSpec)) from None

@@ -28,17 +28,26 @@ class Failure:
     detail: str
 
 
+Interval = tuple[float, float]
+"""Lower and upper end, in the unit of the figure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What an evaluator found of a configuration: figures by metric key with their provenance, or a failure.
 
     `measured_share`: of a simulated configuration, the share of its step time that rests on measured kernels (0 to 1).
+    `intervals`: 95 % confidence intervals of measured figures, in their units. `details`: how it was measured (machine,
+    engine, times, requests), as plain data. `log_tail`: the last lines of the engine's log.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
     failure: Failure | None = None
     measured_share: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    details: Mapping[str, object] | None = None
+    log_tail: str | None = None
 
 
 class TrialState(StrEnum):
@@ -67,3 +76,6 @@ class Trial:
     screened: bool = False
     measured_share: float | None = None
     reason: Mapping[str, object] | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    details: Mapping[str, object] | None = None
+    log_tail: str | None = None

@@ -103,13 +103,13 @@ def replay_cases(paths: Sequence[Path], limits_ms: Sequence[float], kernels: Ker
         gpu = find_gpu(named["gpu"]).name
         if model is None:
             raise ValueError(f"{named['model']} in {path.name} is no known model")
-        meaning = _meaning(model.name, gpu, int(named["input"]), int(named["output"]))
+        meaning = meaning_of_table(model.name, gpu, int(named["input"]), int(named["output"]))
         tokens = Tokens(int(named["input"]), int(named["output"]))
         defaults = Configuration(engine="tensorrt-llm", gpu=gpu)
         table = read_table(path, defaults, tokens, meaning.spec.pricing)
         configurations = tuple(configuration for configuration, _ in table.rows)
         truth = tuple(measurement for _, measurement in table.rows)
-        prior = _prior(meaning, configurations, kernels)
+        prior = prior_of(meaning, configurations, kernels)
         for limit in limits_ms:
             goal = Goal(DEFAULT, {"ttft_mean_ms": limit} if limit else {})
             name = f"{path.stem} ttft<={limit:g}" if limit else path.stem
@@ -141,7 +141,7 @@ def _silicon(
     shape = find_model(model)
     if shape is None:
         return None
-    meaning = _meaning(shape.name, find_gpu(system).name, prompt, output)
+    meaning = meaning_of_table(shape.name, find_gpu(system).name, prompt, output)
     rows: dict[Configuration, Measurement] = {}
     for point in points:
         configuration = Configuration(
@@ -166,7 +166,7 @@ def _silicon(
         measured = Measurement(known, dict.fromkeys(known, Provenance.MEASURED))
         tokens = Tokens(prompt, output)
         rows.setdefault(configuration, with_economics(measured, configuration.gpu, tokens, meaning.spec.pricing))
-    prior = _prior(meaning, tuple(rows), kernels)
+    prior = prior_of(meaning, tuple(rows), kernels)
     known_rows = [number for number, row in enumerate(prior) if row.runs is not None]
     configurations, truth = tuple(rows), tuple(rows.values())
     return Case(
@@ -178,7 +178,8 @@ def _silicon(
     )
 
 
-def _meaning(model: str, gpu: str, prompt: int, output: int) -> Meaning:
+def meaning_of_table(model: str, gpu: str, prompt: int, output: int) -> Meaning:
+    """What a job over a table means: no shipped correction, one price for all GPUs."""
     data: Mapping[str, object] = {
         "model": model,
         "hardware": {"gpu": gpu, "gpus": 64},
@@ -189,7 +190,8 @@ def _meaning(model: str, gpu: str, prompt: int, output: int) -> Meaning:
     return meaning_of(JobSpec.model_validate(data))
 
 
-def _prior(meaning: Meaning, configurations: Sequence[Configuration], kernels: KernelData) -> tuple[PriorRow, ...]:
+def prior_of(meaning: Meaning, configurations: Sequence[Configuration], kernels: KernelData) -> tuple[PriorRow, ...]:
+    """What the simulator says of every row."""
     evaluator = PriorEvaluator(meaning, kernels, "simulate")
     return tuple(evaluator.opinions(configuration) for configuration in configurations)
 

@@ -13,7 +13,7 @@ from service.cli.errors import BadUsageError
 from tuner.errors import SpecError
 from tuner.evaluators.estimate import EstimateRequest, simulate_one
 from tuner.simulator.kernel_data import KernelData
-from tuner.spec import problems_of
+from tuner.spec_problems import problems_of
 from tuner.trial import FailureKind, Measurement
 
 
@@ -43,7 +43,7 @@ def request_of(data: object) -> EstimateRequest:
     try:
         return EstimateRequest.model_validate(data)
     except ValidationError as error:
-        raise SpecError(problems_of(error.errors(include_url=False))) from None
+        raise SpecError(problems_of(error.errors(include_url=False), EstimateRequest)) from None
 
 
 def _answer(line: str, kernels: KernelData) -> dict[str, object]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from service.cli.predictions import write_predictions
 from service.cli.report import page
 from service.cli.results import Results, counted
 from service.client import RefusedError, ServiceClient, TrialAnswer
@@ -22,6 +23,7 @@ def write_all(folder: Path, client: ServiceClient, results: Results) -> Counter[
     failures: Counter[str] = Counter()
     _write_table(folder / "trials.csv", counted(client.trials(results.job["id"]), failures))
     _write_table(folder / "frontier.csv", results.frontier["points"])
+    write_predictions(folder / "predictions.csv", client.predictions(results.job["id"]))
     (folder / "report.html").write_text(page(results), encoding="utf-8")
     for name, trial in results.picks.items():
         _write_exports(folder / "recommendations" / name, client, results.job["id"], name, trial)

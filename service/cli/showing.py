@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.cli.learning import show_learning
 from service.cli.output import stdout_console
 from service.cli.results import Results
 from service.cli.summary import savings
@@ -23,6 +24,7 @@ def show_results(results: Results, out: Path | None) -> None:
     console.print()
     show_recommendations(console, results, limits)
     console.print()
+    show_learning(console, results)
     for line in savings(results.job, results.picks):
         console.print(line)
     if out is not None:

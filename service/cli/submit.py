@@ -26,7 +26,7 @@ def submit(
     """Submit a job; its id is printed on standard output."""
     from service.cli.output import print_json
     from service.client import ServiceClient
-    from tuner.spec import load_spec
+    from tuner.spec_file import load_spec
 
     loaded = load_spec(spec)
     with ServiceClient(url) as client:

@@ -29,7 +29,7 @@ def tune(
     from service.cli.embedded import EmbeddedService
     from service.cli.errors import NoFeasibleError
     from service.cli.folder import check_writable
-    from tuner.spec import load_spec
+    from tuner.spec_file import load_spec
 
     if out is not None:
         check_writable(out)

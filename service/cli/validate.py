@@ -43,7 +43,7 @@ def validate(
 
 def _job_spec(file: Path) -> dict[str, int]:
     from tuner.space.choice import choices_of
-    from tuner.spec import load_spec
+    from tuner.spec_file import load_spec
 
     return {"space_size": len(choices_of(load_spec(file)))}
 
@@ -52,7 +52,8 @@ def _engine_file(file: Path, engine: str) -> dict[str, int]:
     from service.cli.errors import BadUsageError
     from tuner.engines.tensorrt_llm import check_arguments
     from tuner.errors import SpecError
-    from tuner.spec import load_yaml, near
+    from tuner.spec_file import load_yaml
+    from tuner.spec_problems import near
 
     if engine not in _ENGINES:
         raise BadUsageError(f"files of engine {engine!r} cannot be checked; {near(engine, _ENGINES)}")

@@ -64,6 +64,54 @@ class JobAnswer(TypedDict):
     failure: FailureAnswer | None
 
 
+class AccuracyAnswer(TypedDict):
+    """How wrong predictions of a metric were over the measurements made."""
+
+    metric: str
+    measurements: int
+    simulated_error: float | None
+    simulated_bias: float | None
+    calibrated_error: float | None
+
+
+class DriftAnswer(TypedDict):
+    """What a metric of the reference configuration was before the series and after it."""
+
+    metric: str
+    before: float
+    after: float
+    beyond_noise: bool
+
+
+class PredictedAnswer(TypedDict):
+    """A predicted figure and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ReasonAnswer(TypedDict, total=False):
+    """Why a search chose a configuration."""
+
+    rule: str
+    predicted: dict[str, PredictedAnswer]
+    simulated: dict[str, float]
+    expected_gain: float
+    chance_feasible: float
+
+
+class PredictionAnswer(TypedDict):
+    """What is expected of a configuration that was not measured."""
+
+    place: int
+    configuration: dict[str, KnobValue]
+    simulated: dict[str, float]
+    calibrated: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    chance_feasible: float
+
+
 class TrialAnswer(TypedDict):
     """One configuration evaluated once."""
 
@@ -74,6 +122,8 @@ class TrialAnswer(TypedDict):
     provenance: dict[str, str]
     objectives: dict[str, float]
     failure: NotRequired[FailureAnswer | None]
+    reason: NotRequired[ReasonAnswer | None]
+    intervals: NotRequired[dict[str, tuple[float, float]]]
 
 
 class FrontierAnswer(TypedDict):

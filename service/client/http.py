@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from service.client.answers import FrontierAnswer, JobAnswer, JsonData, TrialAnswer
+from service.client.answers import FrontierAnswer, JobAnswer, JsonData, PredictionAnswer, TrialAnswer
 from service.client.errors import RefusedError, UnreachableError
 
 DEFAULT_URL: Final = "http://127.0.0.1:8321"
@@ -74,6 +74,15 @@ class ServiceClient:
         """The recommended trials by name; those that are not known are absent."""
         found = self._json("GET", _job(job_id) + "/recommendations")
         return {name: cast(TrialAnswer, trial) for name, trial in found.items() if trial}
+
+    def predictions(self, job_id: str) -> Iterator[PredictionAnswer]:
+        """What is expected of the configurations that a job did not measure, those nearest to the frontier first."""
+        for item in self._pages(_job(job_id) + "/predictions", {"limit": str(TRIALS_PAGE)}):
+            yield cast(PredictionAnswer, item)
+
+    def retune(self, job_id: str, changes: Mapping[str, object] | None = None) -> JobAnswer:
+        """A new job that starts from what this one learned, its spec changed by a JSON merge patch."""
+        return cast(JobAnswer, self._json("POST", _job(job_id) + "/retune", json=dict(changes or {})))
 
     def export(self, job_id: str, format_name: str, pick: str) -> ExportAnswer:
         """A recommendation, or a trial by its number, in an export format."""

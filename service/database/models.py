@@ -66,7 +66,8 @@ class JobRow(Base):
     """One tuning request, where it stands, and who works on it.
 
     `lease_token` is the fencing token: it grows with each lease, and a worker writes only while it holds the
-    newest one. `attempts` counts leases that did not end the job. `frontier` holds trial numbers.
+    newest one. `attempts` counts leases that did not end the job. `frontier` holds trial numbers. `parent_id` is the
+    job that this one tunes again; that one may be deleted since.
     """
 
     __tablename__ = "jobs"
@@ -87,6 +88,7 @@ class JobRow(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
     request_digest: Mapped[str] = mapped_column(String(64))
+    parent_id: Mapped[str | None] = mapped_column(String(32))
 
     evaluated: Mapped[int] = mapped_column(default=0)
     planned: Mapped[int] = mapped_column(default=0)
@@ -126,3 +128,35 @@ class TrialRow(Base):
     screened: Mapped[bool] = mapped_column(default=False)
     measured_share: Mapped[float | None]
     reason: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
+    intervals: Mapped[dict[str, list[float]] | None] = mapped_column(JSON(none_as_null=True))
+    details: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
+
+
+class PredictionRow(Base):
+    """What is expected of a configuration that a job did not measure; `place` 0 is nearest to the frontier."""
+
+    __tablename__ = "predictions"
+
+    job_id: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    configuration: Mapped[JsonObject] = mapped_column(JSON)
+    simulated: Mapped[dict[str, float]] = mapped_column(JSON)
+    calibrated: Mapped[dict[str, float]] = mapped_column(JSON)
+    intervals: Mapped[dict[str, list[float]]] = mapped_column(JSON)
+    chance_feasible: Mapped[float]
+
+
+class LessonRow(Base):
+    """What a trial taught later jobs on the same kind of machine; it outlives its job."""
+
+    __tablename__ = "lessons"
+    __table_args__ = (Index(None, "model_family", "gpu", "engine_version", "driver", "learned_at"),)
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    trial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model_family: Mapped[str] = mapped_column(String(200))
+    gpu: Mapped[str] = mapped_column(String(100))
+    engine_version: Mapped[str] = mapped_column(String(200))
+    driver: Mapped[str] = mapped_column(String(100))
+    learned_at: Mapped[datetime]
+    lesson: Mapped[JsonObject] = mapped_column(JSON)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from service.estimates.schemas import EstimateBody
 from tuner.configuration import Configuration
 from tuner.errors import SpecError
-from tuner.spec import problems_of
+from tuner.spec_problems import problems_of
 from tuner.trial import Measurement
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Simulator:
         try:
             request = EstimateRequest.model_validate(body.model_dump())
         except ValidationError as error:
-            raise SpecError(problems_of(error.errors(include_url=False))) from None
+            raise SpecError(problems_of(error.errors(include_url=False), EstimateRequest)) from None
         with self._turn:
             if self._kernels is None:
                 self._kernels = KernelData()

@@ -43,7 +43,7 @@ def export_point(
     if format not in FORMATS:
         raise NotFound(f"there is no export format {format!r}; the formats are {', '.join(FORMATS)}")
     picked = lifecycle.pick(database, job_id, pick)
-    file = export(format, ExportContext(job_id=job_id, spec=picked.spec, trial=picked.trial.trial, pick=picked.pick))
+    file = export(format, ExportContext(job_id=job_id, spec=picked.spec, trial=picked.trial, pick=picked.pick))
     return Response(
         file.text,
         media_type=file.media_type,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 from sqlalchemy.exc import IntegrityError
 
@@ -13,7 +14,7 @@ from service.database.models import JobRow, JobState, JsonObject
 from service.database.session import Database
 from service.errors import Conflict, InvalidRequest, NotFound
 from service.jobs import store
-from tuner.spec import JobSpec
+from tuner.spec import JobSpec, parse_spec
 
 Position = store.Position
 """Where a page of jobs ends."""
@@ -30,13 +31,20 @@ class Submission:
     replayed: bool
 
 
-def submit(database: Database, spec: JobSpec, plan: Planner, now: datetime, key: str | None = None) -> Submission:
-    """Queues a job; with a key seen before it gives the job of then.
+def submit(
+    database: Database,
+    spec: JobSpec,
+    plan: Planner,
+    now: datetime,
+    key: str | None = None,
+    parent_id: str | None = None,
+) -> Submission:
+    """Queues a job; with a key seen before it gives the job of then. `parent_id`: the job that it tunes again.
 
     Raises `SpecError` for a spec that cannot be done and `InvalidRequest` for a key of another spec.
     """
     plain: JsonObject = spec.model_dump(mode="json")
-    digest = hashlib.sha256(to_json(plain)).hexdigest()
+    digest = hashlib.sha256(to_json([plain, parent_id] if parent_id else plain)).hexdigest()
     if key is not None and (earlier := _replay(database, key, digest)) is not None:
         return earlier
     job = JobRow(
@@ -48,6 +56,7 @@ def submit(database: Database, spec: JobSpec, plan: Planner, now: datetime, key:
         created_at=now,
         idempotency_key=key,
         request_digest=digest,
+        parent_id=parent_id,
         planned=plan(spec),
         misses=[],
         frontier=[],
@@ -60,6 +69,16 @@ def submit(database: Database, spec: JobSpec, plan: Planner, now: datetime, key:
             return earlier
         raise
     return Submission(job, replayed=False)
+
+
+def retuned_spec(database: Database, job_id: str, changes: JsonObject) -> JobSpec:
+    """The spec of a job with changes merged into it (RFC 7396), which starts from what that job learned.
+
+    Raises `NotFound`, and `SpecError` for a change that is wrong.
+    """
+    spec = get(database, job_id).spec
+    learned: JsonObject = {**spec, "reuse": "learned"}
+    return parse_spec(_merged(learned, changes))
 
 
 def get(database: Database, job_id: str) -> JobRow:
@@ -109,6 +128,19 @@ def delete(database: Database, job_id: str) -> JobRow:
             raise Conflict(f"job {job_id} is {job.state}; cancel it first, then delete it")
         store.remove(session, job)
         return job
+
+
+def _merged(target: JsonValue, patch: JsonValue) -> JsonValue:
+    """A JSON merge patch applied (RFC 7396): objects are merged, null removes, anything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
 
 
 def _replay(database: Database, key: str, digest: str) -> Submission | None:

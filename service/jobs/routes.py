@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from service import body
 from service.database.models import JobState
@@ -93,6 +93,38 @@ def get_job(job_id: str, database: DatabaseDep) -> JobView:
 def cancel_job(job_id: str, database: DatabaseDep, now: Now) -> JobView:
     """A queued job is cancelled at once; a running one stops within a second and keeps its trials."""
     return JobView.of(lifecycle.cancel(database, job_id, now))
+
+
+@router.post(
+    "/{job_id}/retune",
+    summary="Tune again from what a job learned",
+    status_code=status.HTTP_201_CREATED,
+    response_description="The new job, queued; `Location` is its path",
+    responses=problem_responses(404, 422, 503),
+)
+def retune(
+    job_id: str,
+    database: DatabaseDep,
+    now: Now,
+    response: Response,
+    changes: Annotated[
+        dict[str, JsonValue] | None,
+        Body(
+            description="merged into the job's spec (JSON merge patch)",
+            examples=[{"workload": {"output_tokens": 512}, "budget": {"trials": 16}}],
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=255, description="the same key and body give the same job")
+    ] = None,
+) -> JobView:
+    """Queues a new job with the spec of this one, changed where the body says so; it starts from what is known."""
+    spec = lifecycle.retuned_spec(database, job_id, changes or {})
+    submission = lifecycle.submit(database, spec, _plan, now, idempotency_key, parent_id=job_id)
+    response.headers["Location"] = job_path(submission.job.id)
+    if submission.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return JobView.of(submission.job)
 
 
 @router.delete(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, JsonValue, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from service.database.models import JobRow, JobState
 from tuner.search.study import StudyResult
@@ -28,6 +28,31 @@ class ProgressView(BaseModel):
     eta_seconds: float | None = Field(examples=[2.5])
 
 
+class AccuracyView(BaseModel):
+    """How wrong predictions of a metric were over the measurements made: median of |predicted / measured - 1|."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    metric: str = Field(examples=["tpot_mean_ms"])
+    measurements: int
+    simulated_error: float | None = Field(examples=[0.17])
+    simulated_bias: float | None = Field(examples=[-0.08], description="geometric mean of simulated / measured, less 1")
+    calibrated_error: float | None = Field(
+        examples=[0.05], description="of the prediction just before each measurement"
+    )
+
+
+class DriftView(BaseModel):
+    """What a metric of the reference configuration was before the series and after it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    metric: str
+    before: float
+    after: float
+    beyond_noise: bool = Field(description="the change is larger than the confidence intervals allow")
+
+
 class SearchView(BaseModel):
     """What a finished search did; the section `search` of result.json."""
 
@@ -39,11 +64,27 @@ class SearchView(BaseModel):
     sampler: str = Field(examples=["exhaustive"])
     hypervolume: float | None
     stopped: str | None = Field(default=None, description="why a search that chooses its measurements ended")
+    lessons: int = Field(default=0, description="measurements of earlier jobs that it started from")
+    accuracy: list[AccuracyView] = Field(default=[], description="how wrong predictions were on this machine")
+    drift: list[DriftView] = Field(default=[], description="the reference configuration before and after the series")
 
     @classmethod
     def of(cls, result: StudyResult) -> Self:
         """The view of a study's result."""
-        return cls.model_validate(result, from_attributes=True)
+        found = result.findings
+        return cls(
+            space_size=result.space_size,
+            evaluated=result.evaluated,
+            feasible=result.feasible,
+            failed=result.failed,
+            wall_seconds=result.wall_seconds,
+            sampler=result.sampler,
+            hypervolume=result.hypervolume,
+            stopped=found.stopped,
+            lessons=found.lessons,
+            accuracy=[AccuracyView.model_validate(item) for item in found.accuracy],
+            drift=[DriftView.model_validate(item) for item in found.drift],
+        )
 
 
 class BaselineView(BaseModel):
@@ -79,14 +120,17 @@ class Links(BaseModel):
     trials: str
     frontier: str
     recommendations: str
+    predictions: str
     exports: str = Field(description="put a format at `{format}`")
     cancel: str
+    retune: str
 
 
 class JobView(BaseModel):
     """One tuning request and where it stands."""
 
     id: str = Field(examples=["3f1c9a5be07d4c21"])
+    parent_id: str | None = Field(description="the job that this one tunes again")
     name: str | None
     state: JobState
     cancel_requested: bool = Field(description="a running job was asked to stop")
@@ -107,6 +151,7 @@ class JobView(BaseModel):
         return cls.model_validate(
             {
                 "id": job.id,
+                "parent_id": job.parent_id,
                 "name": job.name,
                 "state": job.state,
                 "cancel_requested": job.cancel_requested,
@@ -149,6 +194,8 @@ def _links(job_id: str) -> Links:
         trials=f"{path}/trials",
         frontier=f"{path}/frontier",
         recommendations=f"{path}/recommendations",
+        predictions=f"{path}/predictions",
         exports=f"{path}/exports/{{format}}",
         cancel=f"{path}/cancel",
+        retune=f"{path}/retune",
     )

@@ -11,14 +11,14 @@ from service.database.session import Database
 from service.errors import Conflict, InvalidRequest, NotFound
 from service.jobs import store as jobs
 from service.trials import store
-from service.trials.store import StoredTrial
 from tuner.economics.cost import CostBreakdown, Tokens, cost_breakdown
 from tuner.economics.repricing import changed_pricing, repriced
 from tuner.errors import SpecError
 from tuner.metrics import Objective
 from tuner.space.lengths import lengths_of
-from tuner.spec import JobSpec, near, parse_spec
-from tuner.trial import Measurement, TrialState
+from tuner.spec import JobSpec, parse_spec
+from tuner.spec_problems import near
+from tuner.trial import Measurement, Trial, TrialState
 
 RECOMMENDATIONS: Final = ("cheapest", "greenest", "fastest", "balanced")
 
@@ -29,7 +29,7 @@ class StoredFrontier:
 
     objectives: tuple[Objective, ...]
     hypervolume: float | None
-    points: tuple[StoredTrial, ...]
+    points: tuple[Trial, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,20 @@ class Picked:
     """A trial, the job's spec, and the name or number it was picked by."""
 
     spec: JobSpec
-    trial: StoredTrial
+    trial: Trial
     pick: str
 
 
 def page(
     database: Database, job_id: str, state: TrialState | None, after: int | None, limit: int
-) -> tuple[tuple[Objective, ...], Sequence[StoredTrial]]:
+) -> tuple[tuple[Objective, ...], Sequence[Trial]]:
     """The job's objectives, and at most `limit` of its trials above `after`; raises `NotFound`."""
     with database.read() as session:
         job = _job(session, job_id)
         return _objectives(job), store.page(session, job_id, state, after, limit)
 
 
-def get(database: Database, job_id: str, number: int) -> tuple[tuple[Objective, ...], StoredTrial]:
+def get(database: Database, job_id: str, number: int) -> tuple[tuple[Objective, ...], Trial]:
     """The job's objectives and one of its trials; raises `NotFound`."""
     with database.read() as session:
         job = _job(session, job_id)
@@ -69,7 +69,7 @@ def frontier(database: Database, job_id: str, prices: Mapping[str, float | str] 
 
 def recommended(
     database: Database, job_id: str, prices: Mapping[str, float | str] | None = None
-) -> tuple[tuple[Objective, ...], dict[str, StoredTrial]]:
+) -> tuple[tuple[Objective, ...], dict[str, Trial]]:
     """The job's objectives and its recommendations by name; with `prices`, as they would be at those.
 
     Raises `NotFound`, and `SpecError` for a price that is wrong.
@@ -82,7 +82,7 @@ def breakdown(database: Database, job_id: str, number: int) -> CostBreakdown | N
     """The cost of one trial line by line; `None` where it is not known. Raises `NotFound`."""
     with database.read() as session:
         job = _job(session, job_id)
-        trial, spec = _trial(session, job, number).trial, parse_spec(job.spec)
+        trial, spec = _trial(session, job, number), parse_spec(job.spec)
     measured = Measurement(trial.metrics, trial.provenance, trial.failure)
     try:
         return cost_breakdown(measured, trial.configuration.gpu, _tokens(spec), spec.pricing)
@@ -126,7 +126,7 @@ def _job(session: Session, job_id: str) -> JobRow:
     return job
 
 
-def _trial(session: Session, job: JobRow, number: int) -> StoredTrial:
+def _trial(session: Session, job: JobRow, number: int) -> Trial:
     trial = store.find(session, job.id, number)
     if trial is None:
         raise NotFound(f"job {job.id} has no trial {number}; GET /v1/jobs/{job.id}/trials lists those there are")
@@ -141,7 +141,7 @@ def _frontier(session: Session, job: JobRow) -> StoredFrontier:
     objectives = _objectives(job)
     first = objectives[0].metric
     points = store.find_many(session, job.id, job.frontier)
-    ordered = sorted(points, key=lambda point: (point.trial.metrics[first], point.trial.number))
+    ordered = sorted(points, key=lambda point: (point.metrics[first], point.number))
     return StoredFrontier(objectives, job.hypervolume, tuple(ordered))
 
 
@@ -153,12 +153,12 @@ def _repriced_frontier(session: Session, job: JobRow, prices: Mapping[str, float
     spec = parse_spec(job.spec)
     pricing = changed_pricing(spec.pricing, prices)
     judge, front = Judge(spec.constraints, spec.objectives), Frontier(spec.objectives)
-    known = {found.trial.number: found for found in store.in_depth(session, job.id)}
-    trials = repriced([found.trial for found in known.values()], _tokens(spec), pricing)
+    known = {trial.number: trial for trial in store.in_depth(session, job.id)}
+    trials = repriced(list(known.values()), _tokens(spec), pricing)
     front.add([judge.trial(t.number, t.configuration, Measurement(t.metrics, t.provenance)) for t in trials])
     first = spec.objectives[0].metric
     ordered = sorted(front.trials, key=lambda trial: (trial.metrics[first], trial.number))
-    points = tuple(replace(known[trial.number], trial=trial) for trial in ordered)
+    points = tuple(replace(known[t.number], state=t.state, metrics=t.metrics, provenance=t.provenance) for t in ordered)
     return StoredFrontier(spec.objectives, None, points)
 
 
@@ -167,9 +167,9 @@ def _tokens(spec: JobSpec) -> Tokens:
     return Tokens(lengths.input_mean, lengths.output_mean)
 
 
-def _recommended(found: StoredFrontier) -> dict[str, StoredTrial]:
+def _recommended(found: StoredFrontier) -> dict[str, Trial]:
     from tuner.frontier import recommendations
 
-    by_number = {point.trial.number: point for point in found.points}
-    names = recommendations([point.trial for point in found.points], found.objectives)
+    by_number = {point.number: point for point in found.points}
+    names = recommendations(found.points, found.objectives)
     return {name: by_number[number] for name, number in names.items()}

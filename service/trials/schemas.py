@@ -6,10 +6,9 @@ from typing import Self, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from service.jobs.schemas import FailureView
-from service.trials.store import StoredTrial
 from tuner.economics.cost import CostBreakdown
 from tuner.metrics import Objective, Provenance
-from tuner.trial import TrialState
+from tuner.trial import Trial, TrialState
 
 
 class TrialView(BaseModel):
@@ -34,12 +33,17 @@ class TrialView(BaseModel):
         default=None,
         description="why the search chose it: rule, predicted metrics with intervals, expected gain, chances",
     )
+    intervals: dict[str, tuple[float, float]] = Field(
+        default={}, description="95 % confidence intervals of measured figures"
+    )
+    details: dict[str, JsonValue] | None = Field(
+        default=None, description="how it was measured: machine, engine, times, requests, repeats"
+    )
     log_tail: str | None = Field(default=None, description="last lines of the engine's log")
 
     @classmethod
-    def of(cls, stored: StoredTrial, objectives: Sequence[Objective]) -> Self:
-        """The view of a stored trial of a job with these objectives."""
-        trial = stored.trial
+    def of(cls, trial: Trial, objectives: Sequence[Objective]) -> Self:
+        """The view of a trial of a job with these objectives."""
         metrics = dict(trial.metrics)
         return cls(
             number=trial.number,
@@ -52,7 +56,9 @@ class TrialView(BaseModel):
             screened=trial.screened,
             measured_share=trial.measured_share,
             reason=None if trial.reason is None else cast(dict[str, JsonValue], dict(trial.reason)),
-            log_tail=stored.log_tail,
+            intervals=dict(trial.intervals),
+            details=None if trial.details is None else cast(dict[str, JsonValue], dict(trial.details)),
+            log_tail=trial.log_tail,
         )
 
 

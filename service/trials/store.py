@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Insert, delete, select
@@ -23,14 +22,6 @@ _DEFAULT: Final = ""
 _TABLE: Final = TrialRow.__table__
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTrial:
-    """A trial with the last lines of its engine's log, where there are some."""
-
-    trial: Trial
-    log_tail: str | None
-
-
 def put(session: Session, job_id: str, trials: Sequence[Trial]) -> None:
     """Writes trials of a job; one that is there already (a figure was refined) is replaced."""
     connection = session.connection()
@@ -44,16 +35,27 @@ def remove_all(session: Session, job_id: str) -> None:
     session.execute(delete(TrialRow).where(TrialRow.job_id == job_id))
 
 
-def find(session: Session, job_id: str, number: int) -> StoredTrial | None:
+def remove_running(session: Session, job_id: str) -> None:
+    """Removes the trials of a job that have not ended."""
+    session.execute(delete(TrialRow).where(TrialRow.job_id == job_id, TrialRow.state == TrialState.RUNNING.value))
+
+
+def all_of(session: Session, job_id: str) -> list[Trial]:
+    """Every trial of a job, by number."""
+    query = select(TrialRow).where(TrialRow.job_id == job_id).order_by(TrialRow.number)
+    return [_stored(row) for row in session.scalars(query)]
+
+
+def find(session: Session, job_id: str, number: int) -> Trial | None:
     """One trial of a job."""
     row = session.get(TrialRow, (job_id, number))
     return _stored(row) if row is not None else None
 
 
-def find_many(session: Session, job_id: str, numbers: Iterable[int]) -> list[StoredTrial]:
+def find_many(session: Session, job_id: str, numbers: Iterable[int]) -> list[Trial]:
     """The trials of these numbers, by number; numbers without a trial are left out."""
     wanted = sorted(set(numbers))
-    found: list[StoredTrial] = []
+    found: list[Trial] = []
     for start in range(0, len(wanted), READ_NUMBERS):
         query = select(TrialRow).where(
             TrialRow.job_id == job_id, TrialRow.number.in_(wanted[start : start + READ_NUMBERS])
@@ -62,7 +64,7 @@ def find_many(session: Session, job_id: str, numbers: Iterable[int]) -> list[Sto
     return found
 
 
-def in_depth(session: Session, job_id: str) -> list[StoredTrial]:
+def in_depth(session: Session, job_id: str) -> list[Trial]:
     """The trials with figures beyond the screening, by number: those that any price could bring to the frontier."""
     query = select(TrialRow).where(
         TrialRow.job_id == job_id,
@@ -72,7 +74,7 @@ def in_depth(session: Session, job_id: str) -> list[StoredTrial]:
     return [_stored(row) for row in session.scalars(query.order_by(TrialRow.number))]
 
 
-def page(session: Session, job_id: str, state: TrialState | None, after: int | None, limit: int) -> list[StoredTrial]:
+def page(session: Session, job_id: str, state: TrialState | None, after: int | None, limit: int) -> list[Trial]:
     """At most `limit` trials with a number above `after`, by number."""
     query = select(TrialRow).where(TrialRow.job_id == job_id)
     if state is not None:
@@ -119,18 +121,20 @@ def _row(job_id: str, trial: Trial) -> dict[str, object]:
         "provenance": compact(trial.metrics, trial.provenance),
         "failure_kind": failure.kind.value if failure else None,
         "failure_detail": failure.detail if failure else None,
-        "log_tail": None,
+        "log_tail": trial.log_tail,
         "screened": trial.screened,
         "measured_share": trial.measured_share,
         "reason": trial.reason,
+        "intervals": {metric: list(ends) for metric, ends in trial.intervals.items()} or None,
+        "details": trial.details,
     }
 
 
-def _stored(row: TrialRow) -> StoredTrial:
+def _stored(row: TrialRow) -> Trial:
     failure = None
     if row.failure_kind is not None:
         failure = Failure(FailureKind(row.failure_kind), row.failure_detail or "")
-    trial = Trial(
+    return Trial(
         number=row.number,
         configuration=Configuration.from_dict(row.configuration),  # type: ignore[arg-type]
         state=TrialState(row.state),
@@ -140,5 +144,7 @@ def _stored(row: TrialRow) -> StoredTrial:
         screened=row.screened,
         measured_share=row.measured_share,
         reason=row.reason,
+        intervals={metric: (low, high) for metric, (low, high) in (row.intervals or {}).items()},
+        details=row.details,
+        log_tail=row.log_tail,
     )
-    return StoredTrial(trial, row.log_tail)

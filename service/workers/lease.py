@@ -39,7 +39,7 @@ def waiting(session: Session, now: datetime) -> bool:
 
 
 def acquire(session: Session, owner: str, now: datetime) -> Lease | None:
-    """Leases the oldest job that is queued or whose worker is gone; it starts from scratch.
+    """Leases the oldest job that is queued or whose worker is gone; see `_restart` for what it starts from.
 
     On the way, jobs of lost workers that were to be cancelled are cancelled, and those that took `MAX_ATTEMPTS`
     workers down fail.
@@ -65,7 +65,7 @@ def acquire(session: Session, owner: str, now: datetime) -> Lease | None:
         elif (spec := _spec(job)) is None:
             _end(job, JobState.FAILED, now)
         else:
-            _restart(session, job)
+            _restart(session, job, keeps=spec.measures)
             job.state = JobState.RUNNING.value
             job.started_at = now
             job.attempts += 1
@@ -80,6 +80,11 @@ def acquire(session: Session, owner: str, now: datetime) -> Lease | None:
 def renew(session: Session, lease: Lease, now: datetime) -> None:
     """Moves the lease's end; raises `LeaseLost`."""
     write(session, lease, {"lease_expires_at": now + LEASE})
+
+
+def hold(session: Session, lease: Lease) -> None:
+    """Keeps the job the worker's until the transaction ends; raises `LeaseLost`."""
+    write(session, lease, {"lease_token": lease.token})
 
 
 def write(session: Session, lease: Lease, values: dict[str, object]) -> None:
@@ -114,7 +119,7 @@ def give_up(session: Session, lease: Lease) -> None:
 
 def _requeue(session: Session, lease: Lease) -> None:
     job = session.get_one(JobRow, lease.job_id, populate_existing=True)
-    _restart(session, job)
+    _restart(session, job, keeps=lease.spec.measures)
     job.state = JobState.QUEUED.value
     job.started_at = None
     job.lease_owner = None
@@ -145,8 +150,11 @@ def _spec(job: JobRow) -> JobSpec | None:
         return None
 
 
-def _restart(session: Session, job: JobRow) -> None:
-    """Forgets what an earlier lease wrote: a simulated sweep starts from scratch."""
+def _restart(session: Session, job: JobRow, *, keeps: bool) -> None:
+    """Forgets what an earlier lease wrote: a simulated sweep starts from scratch, measurements that ended are kept."""
+    if keeps:
+        trials.remove_running(session, job.id)
+        return
     trials.remove_all(session, job.id)
     job.evaluated = 0
     job.hypervolume = None

@@ -10,11 +10,12 @@ from service.database.models import JobState, JsonObject
 from service.database.session import Database
 from service.dependencies import Clock
 from service.jobs.schemas import SearchView
+from service.predictions import store as predictions
 from service.trials import store as trials
 from service.workers import lease as leases
 from service.workers.heartbeat import Heartbeat
 from service.workers.lease import Lease
-from tuner.search.study import Baseline, Progress, StudyResult
+from tuner.search.study import Baseline, PredictedRow, Progress, StudyResult
 from tuner.trial import Trial
 
 
@@ -54,6 +55,7 @@ class Report:
         state = JobState.CANCELLED if result.cancelled else JobState.SUCCEEDED
         self._end(
             state,
+            result.findings.predictions,
             {
                 "search": SearchView.of(result).model_dump(mode="json"),
                 "baseline": _baseline(result.baseline),
@@ -67,7 +69,7 @@ class Report:
 
     def failed(self, kind: str, detail: str) -> None:
         """Ends the job as failed; what was found until then stays."""
-        self._end(JobState.FAILED, {"failure": {"kind": kind, "detail": detail}, "eta_seconds": None})
+        self._end(JobState.FAILED, (), {"failure": {"kind": kind, "detail": detail}, "eta_seconds": None})
 
     def handed_back(self) -> None:
         """Puts the job back into the queue."""
@@ -79,16 +81,25 @@ class Report:
         with self._database.write() as session:
             leases.give_up(session, self._lease)
 
-    def _end(self, state: JobState, values: dict[str, object]) -> None:
-        self._write(
-            {
-                "state": state.value,
-                "finished_at": self._clock(),
-                "lease_owner": None,
-                "lease_expires_at": None,
-                **values,
-            }
-        )
+    def earlier(self) -> list[Trial]:
+        """The trials that an earlier lease of the job left."""
+        with self._database.read() as session:
+            return trials.all_of(session, self._lease.job_id)
+
+    def _end(self, state: JobState, found: Sequence[PredictedRow], values: dict[str, object]) -> None:
+        with self._database.write() as session:
+            leases.write(
+                session,
+                self._lease,
+                {
+                    "state": state.value,
+                    "finished_at": self._clock(),
+                    "lease_owner": None,
+                    "lease_expires_at": None,
+                    **values,
+                },
+            )
+            predictions.put_all(session, self._lease.job_id, found)
 
     def _write(self, values: dict[str, object]) -> None:
         with self._database.write() as session:

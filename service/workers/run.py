@@ -22,6 +22,7 @@ from service.settings import Settings
 from service.workers import lease as leases
 from service.workers.heartbeat import Heartbeat
 from service.workers.lease import Lease
+from service.workers.memory import LeasedMemory
 from service.workers.report import Report
 from tuner.errors import KernelDataError, SpecError
 
@@ -131,7 +132,7 @@ def _run(database: Database, lease: Lease, pool: "EvaluationPool", stop: threadi
     with Heartbeat(database, lease, clock) as heartbeat:
         report = Report(database, lease, heartbeat, stop, clock)
         try:
-            _study(lease, report, pool)
+            _study(lease, report, LeasedMemory(database, lease, clock), pool)
         except LeaseLost as error:
             _log.warning("job %s: %s", lease.job_id, error.detail)
         except SQLAlchemyError:
@@ -139,11 +140,11 @@ def _run(database: Database, lease: Lease, pool: "EvaluationPool", stop: threadi
             stop.wait(BACK_OFF_SECONDS)
 
 
-def _study(lease: Lease, report: Report, pool: "EvaluationPool") -> None:
+def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "EvaluationPool") -> None:
     from tuner.search.run import run_job
 
     try:
-        result = run_job(lease.spec, report, pool)
+        result = run_job(lease.spec, report, pool, memory, report.earlier() if lease.spec.measures else ())
     except (LeaseLost, OperationalError, InterfaceError):
         raise
     except BrokenExecutor:

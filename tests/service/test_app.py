@@ -43,6 +43,8 @@ def test_the_api_has_the_routes_of_the_contract(openapi: dict[str, object]) -> N
         "get /v1/models",
         "get /healthz",
         "get /readyz",
+        "get /v1/jobs/{job_id}/predictions",
+        "post /v1/jobs/{job_id}/retune",
         "get /metrics",
         "get /",
     }

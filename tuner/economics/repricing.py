@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from tuner.economics.cost import Tokens, with_economics
 from tuner.errors import SpecError
-from tuner.spec import Pricing, problems_of
+from tuner.spec import Pricing
+from tuner.spec_problems import problems_of
 from tuner.trial import Measurement, Trial
 
 _EXCLUSIVE: Final = ("gpu_hour_usd", "tier", "owned")
@@ -25,7 +26,7 @@ def changed_pricing(pricing: Pricing, changes: Mapping[str, float | str]) -> Pri
     try:
         return Pricing.model_validate(kept | dict(changes))
     except ValidationError as error:
-        raise SpecError(problems_of(error.errors(include_url=False))) from None
+        raise SpecError(problems_of(error.errors(include_url=False), Pricing)) from None
 
 
 def repriced(trials: Sequence[Trial], tokens: Tokens, pricing: Pricing) -> list[Trial]:

@@ -15,7 +15,8 @@ from tuner.space.build import setting_of
 from tuner.space.meaning import Meaning, meaning_of
 from tuner.space.precision import supported_weights
 from tuner.space.rules import RULE_KNOB, broken
-from tuner.spec import Engine, Hardware, JobSpec, Pricing, Workload, near
+from tuner.spec import Engine, Hardware, JobSpec, Pricing, Workload
+from tuner.spec_problems import near
 from tuner.trial import Measurement
 
 _MOST_GPUS: Final = 4096

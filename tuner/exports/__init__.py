@@ -7,7 +7,8 @@ from tuner.errors import ExportError
 from tuner.exports import bench_script, serve_script, trial_csv, trial_json, trtllm_serve
 from tuner.exports.base import ExportContext, ExportFile, Writer
 from tuner.exports.launch import LAUNCHED_ENGINES
-from tuner.spec import Engine, near
+from tuner.spec import Engine
+from tuner.spec_problems import near
 
 __all__ = ["FORMATS", "ExportContext", "ExportFile", "export", "formats_for"]
 

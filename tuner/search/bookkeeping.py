@@ -1,8 +1,7 @@
 """The books of one run: numbers trials, judges them, keeps the frontier and reports."""
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from tuner.search.simulate import NumberedBatch
 from tuner.search.study import Baseline, Progress, StudyListener, StudyResult
 from tuner.search.sweep import Batch
 from tuner.spec import JobSpec
-from tuner.trial import Measurement, Trial, TrialState
+from tuner.trial import Trial, TrialState
 
 _STATES = tuple(TrialState)
 
@@ -36,7 +35,6 @@ class Bookkeeping:
         self._baseline: Baseline | None = None
         self._provisional = Frontier(spec.objectives)
         self._frontier = Frontier(spec.objectives)
-        self.stopped: str | None = None
         self._planned = space_size
         self._started = self._pass_started = clock()
 
@@ -93,31 +91,6 @@ class Bookkeeping:
         progress = Progress(done, self._planned, len(self._frontier.trials), hypervolume, self._eta(refinement))
         self._listener.trials(trials, progress, _numbers(self._frontier))
 
-    def measured(
-        self, configuration: Configuration, measurement: Measurement, reason: Mapping[str, object] | None = None
-    ) -> Trial:
-        """Takes one measurement, the next trial in order."""
-        number = len(self._configurations)
-        trial = replace(self._judge.trial(number, configuration, measurement), reason=reason)
-        self._configurations.append(configuration)
-        self._states.append(_STATES.index(trial.state))
-        if trial.state is TrialState.COMPLETE and not self._frontier.trials:
-            # without a default to hold it against, the hypervolume is counted around the first feasible measurement
-            self._frontier = Frontier(self._spec.objectives, trial.metrics)
-        self._frontier.add([trial])
-        elapsed = self._clock() - self._pass_started
-        eta = elapsed / (number + 1) * (self._planned - number - 1)
-        size, hypervolume = len(self._frontier.trials), self._frontier.hypervolume()
-        self._listener.trials(
-            [trial], Progress(number + 1, self._planned, size, hypervolume, eta), _numbers(self._frontier)
-        )
-        return trial
-
-    @property
-    def hypervolume(self) -> float | None:
-        """The hypervolume of the frontier so far; see `tuner.frontier.Frontier.hypervolume`."""
-        return self._frontier.hypervolume()
-
     def result(self, *, cancelled: bool) -> StudyResult:
         """What the run found."""
         return StudyResult(
@@ -132,7 +105,6 @@ class Bookkeeping:
             baseline=self._baseline,
             misses=self._judge.misses(),
             cancelled=cancelled,
-            stopped=self.stopped,
         )
 
     def _eta(self, refinement: Refinement) -> float:

@@ -1,15 +1,19 @@
 """Runs a job by its evaluator: a simulated sweep, a replayed table, or measurements chosen one by one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from tuner.configuration import Configuration
 from tuner.evaluators.pool import EvaluationPool
+from tuner.evaluators.source import TableSource
 from tuner.search.baseline import find_baseline
 from tuner.search.bookkeeping import Bookkeeping
+from tuner.search.measured_books import MeasuredBooks
+from tuner.search.memory import Memory, NoMemory
 from tuner.search.replay import replay
 from tuner.search.simulate import simulated
-from tuner.search.study import StudyListener, StudyResult
+from tuner.search.study import Findings, StudyListener, StudyResult
 from tuner.search.sweep import swept
 from tuner.search.waiting import CancelledStudyError
 from tuner.space.choice import choices_of
@@ -17,48 +21,70 @@ from tuner.space.meaning import Meaning, meaning_of
 from tuner.space.replay_table import table_of
 from tuner.space.space import Space
 from tuner.spec import EvaluatorName, JobSpec
+from tuner.trial import Trial
 
 EXHAUSTIVE_UP_TO: Final = 250_000
 """Simulated spaces up to this size are swept whole; larger ones are sampled."""
 
+Clock = Callable[[], float]
+
 
 def run_job(
-    spec: JobSpec, listener: StudyListener, pool: EvaluationPool, clock: Callable[[], float] = time.monotonic
+    spec: JobSpec,
+    listener: StudyListener,
+    pool: EvaluationPool,
+    memory: Memory | None = None,
+    earlier: Sequence[Trial] = (),
+    clock: Clock = time.monotonic,
 ) -> StudyResult:
     """Runs a job to its end, or until the listener cancels it.
 
-    Raises `SpecError` when the spec means nothing that can be run, `KernelDataError` when the machine lacks the
-    data, and whatever the listener raises.
+    A measuring job starts from what `memory` keeps, and goes on after the `earlier` trials of its own. Raises
+    `SpecError` when the spec means nothing that can be run, `KernelDataError` when the machine lacks the data, and
+    whatever the listener and the memory raise.
     """
     choices = choices_of(spec)
-    books = Bookkeeping(spec, len(choices), _sampler(spec, len(choices)), listener, clock)
+    if isinstance(choices, Space):
+        return _simulate(spec, choices, listener, pool, clock)
+    return _measure(spec, choices, listener, pool, memory or NoMemory(), earlier, clock)
+
+
+def _measure(
+    spec: JobSpec,
+    choices: Sequence[Configuration],
+    listener: StudyListener,
+    pool: EvaluationPool,
+    memory: Memory,
+    earlier: Sequence[Trial],
+    clock: Clock,
+) -> StudyResult:
+    staged = spec.evaluator is EvaluatorName.STAGED
+    books = MeasuredBooks(spec, len(choices), "staged" if staged else "exhaustive", listener, clock)
+    books.start()
     try:
-        if isinstance(choices, Space):
-            _simulate(meaning_of(spec), choices, books, pool, listener.cancelled)
-        else:
-            books.start(None)
-            _measure(spec, books, pool, listener.cancelled)
+        if not staged:
+            replay(table_of(spec), books, listener.cancelled)
+            return books.result(Findings(), cancelled=False)
+        from tuner.search.staged.run import run_staged  # Optuna takes a second to import
+
+        source = TableSource(table_of(spec))
+        found = run_staged(spec, choices, source, books, memory, pool, listener.cancelled, earlier)
+    except CancelledStudyError:
+        return books.result(Findings(), cancelled=True)
+    return books.result(found, cancelled=False)
+
+
+def _simulate(spec: JobSpec, space: Space, listener: StudyListener, pool: EvaluationPool, clock: Clock) -> StudyResult:
+    sampler = "exhaustive" if len(space) <= EXHAUSTIVE_UP_TO else "nsga2"
+    books = Bookkeeping(spec, len(space), sampler, listener, clock)
+    try:
+        _sweep(meaning_of(spec), space, books, pool, listener.cancelled)
     except CancelledStudyError:
         return books.result(cancelled=True)
     return books.result(cancelled=False)
 
 
-def _sampler(spec: JobSpec, size: int) -> str:
-    if spec.evaluator is EvaluatorName.STAGED:
-        return "staged"
-    return "exhaustive" if spec.evaluator is EvaluatorName.REPLAY or size <= EXHAUSTIVE_UP_TO else "nsga2"
-
-
-def _measure(spec: JobSpec, books: Bookkeeping, pool: EvaluationPool, cancelled: Callable[[], bool]) -> None:
-    if spec.evaluator is EvaluatorName.REPLAY:
-        replay(table_of(spec), books, cancelled)
-        return
-    from tuner.search.staged.run import run_staged  # Optuna takes a second to import
-
-    books.stopped = run_staged(spec, table_of(spec), books, pool, cancelled)
-
-
-def _simulate(
+def _sweep(
     meaning: Meaning, space: Space, books: Bookkeeping, pool: EvaluationPool, cancelled: Callable[[], bool]
 ) -> None:
     """The default deployment, the whole space by the closed formula, then what the frontier may hold."""

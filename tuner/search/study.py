@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tuner.configuration import Configuration
 from tuner.metrics import Provenance
-from tuner.trial import Trial
+from tuner.trial import Interval, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,62 @@ class ConstraintMiss:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyResult:
-    """What a finished (or cancelled) study found; `frontier` holds trial numbers, in order.
+class PredictedRow:
+    """What is expected of a configuration that was not measured: simulated figures, the same calibrated by what was.
 
-    `stopped` says why a search that chooses its measurements ended.
+    `intervals` hold the calibrated figures with 90 % probability; `chance_feasible` is that of running and keeping
+    every limit (0 to 1).
     """
+
+    configuration: Configuration
+    simulated: Mapping[str, float]
+    calibrated: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    chance_feasible: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How wrong predictions of a metric were over the measurements made: median of |predicted / measured - 1|.
+
+    `simulated_bias` is the geometric mean of simulated over measured, less 1; `calibrated_error` is that of the
+    predictions made just before each measurement.
+    """
+
+    metric: str
+    measurements: int
+    simulated_error: float | None
+    simulated_bias: float | None
+    calibrated_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a metric of the reference configuration was before the series and after it; `beyond_noise`: a real change."""
+
+    metric: str
+    before: float
+    after: float
+    beyond_noise: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search that chooses its measurements says beside them. `stopped`: why it ended.
+
+    `lessons`: measurements of earlier jobs that it started from (count).
+    """
+
+    stopped: str | None = None
+    lessons: int = 0
+    accuracy: tuple[Accuracy, ...] = ()
+    predictions: tuple[PredictedRow, ...] = ()
+    drift: tuple[Drift, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """What a finished (or cancelled) study found; `frontier` holds trial numbers, in order."""
 
     space_size: int
     evaluated: int
@@ -62,7 +113,7 @@ class StudyResult:
     baseline: Baseline | None
     misses: tuple[ConstraintMiss, ...]
     cancelled: bool
-    stopped: str | None = None
+    findings: Findings = Findings()
 
 
 class StudyListener(Protocol):

@@ -15,7 +15,8 @@ from typing import Any, Final
 import yaml
 
 from tuner.errors import KernelDataError, SpecError
-from tuner.spec import Engine, near
+from tuner.spec import Engine
+from tuner.spec_problems import near
 
 SIMULATOR_BACKENDS: Final = {Engine.TENSORRT_LLM: "trtllm", Engine.VLLM: "vllm", Engine.SGLANG: "sglang"}
 """Name of each engine in the kernel data."""

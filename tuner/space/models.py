@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tuner.errors import SpecError
 from tuner.space.hardware import kernel_data_directory, read_yaml
-from tuner.spec import near
+from tuner.spec_problems import near
 
 ARCHITECTURES: Final = {
     "LlamaForCausalLM": "dense",

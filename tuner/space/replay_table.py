@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, get_args, get_type_hints
 
@@ -14,7 +14,8 @@ from tuner.errors import SpecError, SpecProblem
 from tuner.metrics import METRICS, Provenance
 from tuner.space.hardware import find_gpu
 from tuner.space.lengths import lengths_of
-from tuner.spec import JobSpec, Pricing, near
+from tuner.spec import JobSpec, Pricing
+from tuner.spec_problems import near
 from tuner.trial import Failure, FailureKind, Measurement
 
 _FAILURE: Final = "failure"
@@ -30,7 +31,7 @@ class ReplayTableError(SpecError):
         super().__init__([SpecProblem("replay.table", message)] if isinstance(message, str) else message)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReplayTable:
     """Measured configurations in the order of the file; a configuration that stands there twice was repeated."""
 
@@ -39,11 +40,18 @@ class ReplayTable:
     @property
     def configurations(self) -> tuple[Configuration, ...]:
         """Each configuration once, in order: the space of a replay job."""
-        return tuple(dict.fromkeys(configuration for configuration, _ in self.rows))
+        return tuple(self._by_configuration)
 
     def measurements(self, configuration: Configuration) -> tuple[Measurement, ...]:
         """Every measurement of a configuration, in order; empty where the table has none."""
-        return tuple(measurement for other, measurement in self.rows if other == configuration)
+        return tuple(self._by_configuration.get(configuration, ()))
+
+    @cached_property
+    def _by_configuration(self) -> dict[Configuration, list[Measurement]]:
+        found: dict[Configuration, list[Measurement]] = {}
+        for configuration, measurement in self.rows:
+            found.setdefault(configuration, []).append(measurement)
+        return found
 
 
 def table_of(spec: JobSpec) -> ReplayTable:

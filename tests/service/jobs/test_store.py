@@ -102,7 +102,7 @@ def test_trials_come_back_as_they_were(
     with database.read() as session:
         found = trials.find_many(session, "a", [1, 0, 7])
 
-    assert [stored.trial for stored in found] == written
+    assert list(found) == written
 
 
 def test_a_trial_written_again_is_replaced(
@@ -117,7 +117,7 @@ def test_a_trial_written_again_is_replaced(
         trials.put(session, "a", refined)
 
     with database.read() as session:
-        assert [stored.trial for stored in trials.find_many(session, "a", [0, 1, 2])] == [complete(0), *refined]
+        assert list(trials.find_many(session, "a", [0, 1, 2])) == [complete(0), *refined]
 
 
 def test_trials_are_paged_by_number_and_state(
@@ -131,8 +131,8 @@ def test_trials_are_paged_by_number_and_state(
     with database.read() as session:
         page = trials.page(session, "a", None, 3, 4)
         broken = trials.page(session, "a", TrialState.FAILED, None, 100)
-    assert [stored.trial.number for stored in page] == [4, 5, 6, 7]
-    assert [stored.trial.number for stored in broken] == [0, 3, 6, 9]
+    assert [stored.number for stored in page] == [4, 5, 6, 7]
+    assert [stored.number for stored in broken] == [0, 3, 6, 9]
 
 
 def test_a_removed_job_takes_its_trials_along(database: Database, complete: Callable[..., Trial]) -> None:

@@ -82,10 +82,10 @@ def test_a_queued_job_is_run_to_its_frontier(
     assert row.search is not None
     assert row.search["sampler"] == "exhaustive"
     found = results.frontier(database, job)
-    assert [point.trial.number for point in found.points]
+    assert [point.number for point in found.points]
     assert set(results.recommended(database, job)[1]) == {"cheapest", "greenest", "fastest", "balanced"}
     _, trials = results.page(database, job, None, None, 1_000)
-    assert [stored.trial.number for stored in trials] == list(range(row.evaluated))
+    assert [stored.number for stored in trials] == list(range(row.evaluated))
 
 
 def test_a_running_job_is_cancelled_within_a_second_and_keeps_its_trials(

@@ -43,7 +43,7 @@ class Recorder:
         self.space_size, self.sampler, self.baseline = space_size, sampler, baseline
 
     def trials(self, batch: Sequence[Trial], progress: Progress, frontier: Sequence[int]) -> None:
-        self.trials_heard += batch
+        self.trials_heard += [trial for trial in batch if trial.state is not TrialState.RUNNING]
         self.volumes.append(progress.hypervolume)
 
     def cancelled(self) -> bool:
@@ -96,7 +96,7 @@ def test_a_staged_job_finds_the_frontier_in_few_measurements_and_says_why(
 
     assert result.sampler == "staged"
     assert result.evaluated == 12
-    assert result.stopped == "the budget of trials is used up"
+    assert result.findings.stopped == "the budget of trials is used up"
     configurations = [trial.configuration for trial in recorder.trials_heard]
     assert len(set(configurations)) == len(configurations)
     for trial in recorder.trials_heard:
@@ -129,7 +129,7 @@ def test_a_staged_job_ends_on_its_budget_its_plateau_or_its_space(
 ) -> None:
     spec = job(evaluator="staged", replay={"table": str(table)}, objectives=["cost", "tpot"], budget=budget)
 
-    assert heard(spec, pool)[0].stopped == stopped
+    assert heard(spec, pool)[0].findings.stopped == stopped
 
 
 @pytest.mark.parametrize(

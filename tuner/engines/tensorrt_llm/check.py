@@ -9,7 +9,7 @@ from tuner.engines.tensorrt_llm.arguments import TrtllmArguments
 from tuner.engines.tensorrt_llm.problems import problems_of
 from tuner.engines.tensorrt_llm.rules import NOWHERE, Surroundings, broken_rules
 from tuner.errors import SpecError, SpecProblem
-from tuner.spec import near
+from tuner.spec_problems import near
 
 MODELS: Final[Mapping[str, type[TrtllmArguments]]] = {"1.2": TrtllmArguments}
 """The argument model of each engine version that paretune knows."""

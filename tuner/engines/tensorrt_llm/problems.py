@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from tuner.engines.tensorrt_llm.kv_cache import KvCacheConfig
 from tuner.errors import SpecProblem
-from tuner.spec import near
+from tuner.spec_problems import near
 
 _INSTEAD: Final[Mapping[str, str]] = {
     "build_config": "it has no effect on the pytorch backend; write max_batch_size and the like at the top level",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.metrics import METRICS, Kind
-from tuner.search.staged.encoding import Encoded
+from tuner.search.staged.encoding import WORKLOAD, Encoded
 from tuner.search.staged.gaussian_process import Beliefs, Kernel
 
 TPOT_ERROR: Final = 0.17
@@ -23,11 +23,17 @@ MEASUREMENT_NOISE: Final = 0.02
 """Run-to-run spread (log) of a steady measurement."""
 ROUGHNESS: Final = 0.2
 """Share of the simulator's error that no neighbour tells: kernels chosen by shape, steps of the scheduler."""
+LENGTH_SHARE: Final = 0.45
+"""Share of a count's range over which the simulator's error stays alike, by the likelihood of the wheel's samples."""
+SHORTEST: Final = 1.0
+LONGEST: Final = 4.0
+"""Least and most of that, in doublings."""
+WORKLOAD_LENGTH: Final = 4.0
+"""Doublings of prompt or output length over which it stays alike, from job to job."""
 COUNT_LENGTH: Final = 2.5
-"""Doublings of a count over which the simulator's error stays alike."""
+"""Doublings of a count over which what runs stays alike."""
 CATEGORY_LENGTH: Final = 1.0
 """The same between values of a category, where one step is 1."""
-
 _BY_KIND: Final = {
     Kind.COST: RATE_ERROR,
     Kind.THROUGHPUT: RATE_ERROR,
@@ -61,4 +67,10 @@ def plain_beliefs(encoded: Encoded) -> Beliefs:
 
 
 def _lengths(encoded: Encoded) -> NDArray[np.float64]:
-    return np.array([COUNT_LENGTH if is_count else CATEGORY_LENGTH for is_count in encoded.is_count])
+    return np.array([_length(*knob) for knob in zip(encoded.knobs, encoded.spans, encoded.is_count, strict=True)])
+
+
+def _length(knob: str, span: float, is_count: bool) -> float:
+    if knob in WORKLOAD:
+        return WORKLOAD_LENGTH
+    return float(np.clip(LENGTH_SHARE * span, SHORTEST, LONGEST)) if is_count else CATEGORY_LENGTH

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 CATEGORY_STEP: Final = 1.0
 """Distance between two values of a category, in the same unit as one doubling of a count."""
+WORKLOAD: Final = ("input_tokens", "output_tokens")
+"""Lengths of a workload, as knobs beside those of the configuration where other jobs have other ones."""
 _DEPENDENT: Final = {"max_batch_size": "concurrency"}
 """Knobs that say nothing more where they are in step with another: their column would count that one twice."""
 
@@ -32,6 +34,12 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def spans(self) -> tuple[float, ...]:
+        """How far each knob's values reach (doublings of a count, steps of a category)."""
+        reach = np.ptp(self.features, axis=0) if len(self.features) else np.zeros(len(self.groups))
+        return tuple(float(reach[self.groups == group].max()) for group in range(len(self.knobs)))
+
 
 def encode(columns: Mapping[str, Sequence[KnobValue | None]], count: int) -> Encoded:
     """The features of `count` configurations given knob by knob; knobs that do not vary are left out."""
@@ -49,6 +57,14 @@ def encode(columns: Mapping[str, Sequence[KnobValue | None]], count: int) -> Enc
         counts.append(is_count)
     stacked = np.stack(features, axis=1) if features else np.zeros((count, 0))
     return Encoded(stacked, np.array(groups, dtype=np.int64), tuple(knobs), tuple(counts))
+
+
+def with_workload(encoded: Encoded) -> Encoded:
+    """The features with a column for each length of the workload, in doublings from this job's own (0 in every row)."""
+    groups = np.concatenate([encoded.groups, len(encoded.knobs) + np.arange(len(WORKLOAD))])
+    features = np.concatenate([encoded.features, np.zeros((len(encoded), len(WORKLOAD)))], axis=1)
+    both = (True,) * len(WORKLOAD)
+    return Encoded(features, groups, (*encoded.knobs, *WORKLOAD), (*encoded.is_count, *both))
 
 
 def encode_configurations(configurations: Sequence[Configuration], knobs: Sequence[str]) -> Encoded:

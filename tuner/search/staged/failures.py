@@ -12,6 +12,7 @@ from scipy.special import log_ndtr, ndtr
 from tuner.search.staged.beliefs import CATEGORY_LENGTH, COUNT_LENGTH
 from tuner.search.staged.encoding import Encoded
 from tuner.search.staged.gaussian_process import Kernel, covariance_between
+from tuner.search.staged.landscape import Lesson
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -54,16 +55,28 @@ class RunsModel:
         return np.asarray(ndtr(-mean / spread), dtype=np.float64)
 
 
-def learn_runs(encoded: Encoded, log_memory: Floats | None, rows: Sequence[int], failed: Sequence[bool]) -> "Runs":
+def learn_runs(
+    encoded: Encoded,
+    log_memory: Floats | None,
+    rows: Sequence[int],
+    failed: Sequence[bool],
+    lessons: Sequence[Lesson] = (),
+) -> "Runs":
     """What rows that ran (or `failed` for want of memory) say of the others.
 
-    `log_memory`: log of predicted memory over what a GPU holds, by row; `None` where it is not predicted.
+    `log_memory`: log of predicted memory over what a GPU holds, by row; `None` where it is not predicted. `lessons`:
+    what earlier jobs saw of such rows, under the memory that was predicted for them then.
     """
-    at, outcome = np.asarray(rows, dtype=np.int64), np.asarray(failed, dtype=bool)
-    blind = _laplace(encoded, np.full(len(encoded), _BLIND_MEAN), _BLIND_KERNEL, at, outcome)
+    at = np.array([*(lesson.row for lesson in lessons), *rows], dtype=np.int64)
+    outcome = np.array([*(lesson.failed for lesson in lessons), *failed], dtype=bool)
+    unknown = np.full(len(encoded), _BLIND_MEAN)
+    blind = _laplace(encoded, unknown, unknown[at], _BLIND_KERNEL, at, outcome)
     if log_memory is None:
         return Runs(blind, None, 0.0)
-    known = _laplace(encoded, log_memory, _MEMORY_KERNEL, at, outcome)
+    then = log_memory[at]
+    for place, lesson in enumerate(lessons):
+        then[place] = lesson.log_memory if lesson.log_memory is not None else then[place]
+    known = _laplace(encoded, log_memory, then, _MEMORY_KERNEL, at, outcome)
     odds = np.log(_TRUST / (1 - _TRUST)) + known.log_evidence - blind.log_evidence
     return Runs(blind, known, float(1 / (1 + np.exp(-np.clip(odds, -50, 50)))))
 
@@ -86,9 +99,17 @@ class Runs:
 
 
 def _laplace(
-    encoded: Encoded, mean: Floats, parts: tuple[float, float, float, float], at: Indices, failed: NDArray[np.bool_]
+    encoded: Encoded,
+    mean: Floats,
+    mean_at: Floats,
+    parts: tuple[float, float, float, float],
+    at: Indices,
+    failed: NDArray[np.bool_],
 ) -> RunsModel:
-    """Rasmussen & Williams 2006, algorithm 3.1, with a probit link of the kernel's noise as its spread."""
+    """Rasmussen & Williams 2006, algorithm 3.1, with a probit link of the kernel's noise as its spread.
+
+    `mean`: of the latent, by row; `mean_at`: of the outcomes seen `at` some rows.
+    """
     amplitude, offset, slope, noise = parts
     lengths = np.array([COUNT_LENGTH if count else CATEGORY_LENGTH for count in encoded.is_count])
     kernel = Kernel(amplitude, offset, slope, noise, lengths)
@@ -99,7 +120,7 @@ def _laplace(
     sign = np.where(failed, 1.0, -1.0)
     latent = np.zeros(len(at))
     for _ in range(_STEPS):
-        gradient, curvature, _ = _probit(sign, mean[at] + latent, noise)
+        gradient, curvature, _ = _probit(sign, mean_at + latent, noise)
         root = np.sqrt(curvature)
         factor = cholesky(np.eye(len(at)) + root[:, None] * covariance * root[None, :], lower=True)
         target = curvature * latent + gradient
@@ -109,7 +130,7 @@ def _laplace(
             latent = step
             break
         latent = step
-    gradient, curvature, log_likelihood = _probit(sign, mean[at] + latent, noise)
+    gradient, curvature, log_likelihood = _probit(sign, mean_at + latent, noise)
     root = np.sqrt(curvature)
     factor = cholesky(np.eye(len(at)) + root[:, None] * covariance * root[None, :], lower=True)
     evidence = -0.5 * latent @ gradient + log_likelihood - np.log(np.diag(factor)).sum()

@@ -11,12 +11,18 @@ from tuner.search.staged.encoding import Encoded
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """What an earlier job measured of a configuration like a row: log(measured / simulated) by metric and opinion."""
+    """What an earlier job measured of a configuration like a row: log(measured / simulated) by metric and opinion.
+
+    `shift`: what its features are beyond the row's (d). `failed`: it did not run. `log_memory`: what was predicted then, under its workload, as `Landscape.log_memory`.
+    """
 
     row: int
     log_ratios: Mapping[str, tuple[float, ...]]
+    shift: Floats
+    failed: bool = False
+    log_memory: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """What a job learned of the simulator's errors, in a form that a later job can start from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from tuner.configuration import KNOBS, Configuration, KnobValue
-from tuner.search.staged.encoding import encode
+from tuner.configuration import Configuration, KnobValue, knobs_of
+from tuner.search.staged.encoding import encode, with_workload
 from tuner.search.staged.history import Observation
 from tuner.search.staged.landscape import Landscape, Lesson
 from tuner.trial import FailureKind
@@ -28,13 +29,17 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One measured configuration: log(measured / simulated) by metric, one figure an opinion; or its failure."""
+    """One measured configuration: log(measured / simulated) by metric, one figure an opinion; or its failure.
+
+    `log_memory`: the predicted memory of then, as `Landscape.log_memory`.
+    """
 
     configuration: Mapping[str, KnobValue]
     input_tokens: float
     output_tokens: float
     log_ratios: Mapping[str, tuple[float, ...]]
     failure: FailureKind | None = None
+    log_memory: float | None = None
 
 
 def corrections(
@@ -55,23 +60,31 @@ def corrections(
             if observation.values.get(metric, 0.0) > 0
         }
         knobs = configurations[observation.row].to_dict()
-        found.append(Correction(knobs, input_tokens, output_tokens, ratios, observation.failure))
+        memory = float(landscape.log_memory[observation.row]) if landscape.log_memory is not None else None
+        found.append(Correction(knobs, input_tokens, output_tokens, ratios, observation.failure, memory))
     return found
 
 
-def taught(landscape: Landscape, configurations: Sequence[Configuration], earlier: Sequence[Correction]) -> Landscape:
+def taught(
+    landscape: Landscape,
+    configurations: Sequence[Configuration],
+    earlier: Sequence[Correction],
+    input_tokens: float,
+    output_tokens: float,
+) -> Landscape:
     """The landscape with what earlier jobs learned, each on the row most like it; corrections too unlike are left out.
 
-    A correction whose metrics have another number of opinions than here is left out too.
+    A correction whose metrics have another number of opinions than here is left out too. `input_tokens` and
+    `output_tokens` are this job's (means): a correction tells the less, the further its workload is from here.
     """
-    ran = [correction for correction in earlier if correction.failure is None]
-    if not ran or not configurations:
+    if not earlier or not configurations:
         return landscape
-    every = [*configurations, *(Configuration.from_dict(correction.configuration) for correction in ran)]
-    features = encode({knob: [getattr(c, knob) for c in every] for knob in KNOBS}, len(every)).features
+    every = [*configurations, *(Configuration.from_dict(correction.configuration) for correction in earlier)]
+    features = encode({knob: [c.knob(knob) for c in every] for knob in knobs_of(every)}, len(every)).features
     here, there = features[: len(configurations)], features[len(configurations) :]
+    encoded = with_workload(landscape.encoded)
     lessons = []
-    for correction, place in zip(ran, there, strict=True):
+    for correction, place in zip(earlier, there, strict=True):
         distance = ((here - place) ** 2).sum(axis=1)
         row = int(np.argmin(distance))
         ratios = {
@@ -79,6 +92,16 @@ def taught(landscape: Landscape, configurations: Sequence[Configuration], earlie
             for metric, values in correction.log_ratios.items()
             if len(values) == len(landscape.log_priors.get(metric, ()))
         }
-        if ratios and distance[row] <= NEAREST_WITHIN**2:
-            lessons.append(Lesson(row, ratios))
-    return replace(landscape, lessons=(*landscape.lessons, *lessons))
+        shift = np.zeros(encoded.features.shape[1])
+        shift[-2:] = (
+            _doublings(correction.input_tokens, input_tokens),
+            _doublings(correction.output_tokens, output_tokens),
+        )
+        failed = correction.failure is not None
+        if (ratios or failed) and distance[row] <= NEAREST_WITHIN**2:
+            lessons.append(Lesson(row, ratios, shift, failed, correction.log_memory))
+    return replace(landscape, encoded=encoded, lessons=(*landscape.lessons, *lessons))
+
+
+def _doublings(tokens: float, than: float) -> float:
+    return math.log2(tokens / than) if tokens > 0 and than > 0 else 0.0

@@ -16,6 +16,8 @@ from tuner.trial import FailureKind
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+DOUBTED_BELOW = 0.5
+"""Trust in one objective below which the others that rest on step times are doubted too."""
 _Z90 = 1.6448536269514722
 
 
@@ -73,9 +75,28 @@ def outlook(
             continue
         rows, values = [row for row, _ in known], np.array([value for _, value in known])
         found = learn(metric, landscape.encoded, prior, rows, values, landscape.lessons)
-        surrogates[metric] = found.believing(np.asarray(believed, dtype=np.int64)) if believed else found
+        surrogates[metric] = found
+    surrogates = _linked(surrogates, goal)
+    if believed:
+        pending = np.asarray(believed, dtype=np.int64)
+        surrogates = {metric: surrogate.believing(pending) for metric, surrogate in surrogates.items()}
     told = [o for o in observations if o.failure is not FailureKind.LOST]
     runs = learn_runs(
-        landscape.encoded, landscape.log_memory, [o.row for o in told], [o.failure is not None for o in told]
+        landscape.encoded,
+        landscape.log_memory,
+        [o.row for o in told],
+        [o.failure is not None for o in told],
+        landscape.lessons,
     )
     return Outlook(goal, surrogates, runs)
+
+
+def _linked(surrogates: Mapping[str, Surrogate], goal: Goal) -> dict[str, Surrogate]:
+    """Doubts the simulator in every objective that rests on step times once it lies about one of them.
+
+    TTFT is judged alone: queues make it go wrong where the step times are right.
+    """
+    linked = [metric for metric in goal.objectives if metric in surrogates and not metric.startswith("ttft")]
+    least = min((surrogates[metric].trust for metric in linked), default=1.0)
+    share = max(0.0, 1 - least / DOUBTED_BELOW)
+    return {metric: found.doubting(share) if metric in linked else found for metric, found in surrogates.items()}

@@ -16,7 +16,7 @@ from tuner.search.staged.improvement import Improvement, hypervolume
 from tuner.search.staged.landscape import Landscape
 from tuner.search.staged.outlook import Outlook, outlook
 from tuner.search.staged.repeats import pooled, worth_repeating
-from tuner.search.staged.start import BLIND_START, spread_row
+from tuner.search.staged.start import BLIND_START, DOUBTFUL_START, spread_row
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -43,20 +43,26 @@ class Policy:
     most_repeats: int = 1
 
     def propose(
-        self, observations: Sequence[Observation], pending: Sequence[int] = (), warm: Sequence[int] = ()
+        self,
+        observations: Sequence[Observation],
+        pending: Sequence[int] = (),
+        warm: Sequence[int] = (),
+        affordable: NDArray[np.bool_] | None = None,
     ) -> Proposal | None:
         """The next row to measure, while `pending` rows are in flight; `None` when no row is left to try.
 
         `warm`: deployments (`Landscape.build`) that are up and free: their other loads are cheaper to measure.
+        `affordable`: which rows (n) the budget has room for.
         """
         every = sorted(observations, key=lambda observation: observation.number)
         told, waiting = pooled(every), sorted(set(pending))
-        rows = np.flatnonzero(open_rows(self.landscape, every, waiting))
+        left = open_rows(self.landscape, every, waiting)
+        rows = np.flatnonzero(left if affordable is None else left & affordable)
         if len(rows) == 0:
             return None
         view = outlook(self.landscape, self.goal, told, waiting)
         ran = sum(observation.failure is None for observation in told) + len(waiting)
-        if ran < BLIND_START and view.least_trust < 0.5:
+        if ran < (DOUBTFUL_START if self.landscape.log_priors else BLIND_START) and view.least_trust < 0.5:
             taken = [*(observation.row for observation in told), *waiting]
             row = spread_row(self.landscape, rows, view.runs.chance(rows), taken, self.seed)
             return Proposal(row, _reason(view, "space_filling", row))

@@ -25,10 +25,10 @@ class Timing:
     start_minutes: float = START_MINUTES
     window_minutes: float = WINDOW_MINUTES
 
-    def price(self, configuration: Configuration, *, warm: bool = False) -> Spent:
-        """What one trial takes; a `warm` deployment needs no start."""
+    def price(self, gpus: int, *, warm: bool = False) -> Spent:
+        """What one trial on so many GPUs takes; a `warm` deployment needs no start."""
         minutes = self.window_minutes + (0.0 if warm else self.start_minutes)
-        return Spent(1, minutes, minutes / 60 * configuration.gpus)
+        return Spent(1, minutes, minutes / 60 * gpus)
 
 
 def learned_timing(starts: Sequence[float], windows: Sequence[float]) -> Timing:

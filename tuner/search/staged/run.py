@@ -1,63 +1,83 @@
-"""Runs a staged job: asks the policy for the next measurement, takes it, and stops on budget or plateau."""
+"""Runs a measuring job: what is known before, the measurements, and what they teach."""
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Final
 
 from tuner.configuration import Configuration
+from tuner.errors import SpecError
 from tuner.evaluators.pool import EvaluationPool
-from tuner.search.bookkeeping import Bookkeeping
-from tuner.search.staged.history import Goal
-from tuner.search.staged.landscape import Landscape
+from tuner.evaluators.source import MeasurementSource
+from tuner.search.measured_books import MeasuredBooks
+from tuner.search.memory import Memory
+from tuner.search.staged.account import Account
+from tuner.search.staged.findings import accuracy, drift, predictions
+from tuner.search.staged.flight import Flight
+from tuner.search.staged.history import Goal, Observation
+from tuner.search.staged.learned import Scope, corrections, taught
+from tuner.search.staged.loop import Loop
 from tuner.search.staged.policy import Policy
-from tuner.search.staged.prices import Timing, row_prices
-from tuner.search.staged.sampler import SpaceExhaustedError, StagedSampler, ask, new_study, tell
-from tuner.search.staged.stopping import Limits, Spent, exceeded, on_plateau
-from tuner.search.staged.survey import Opinion, survey
-from tuner.search.waiting import CancelledStudyError, result_of
-from tuner.space.replay_table import ReplayTable
+from tuner.search.staged.prior import blind_landscape, simulated_landscape
+from tuner.search.staged.sampler import StagedSampler
+from tuner.search.staged.stopping import Limits
+from tuner.search.study import Findings
+from tuner.space.hardware import find_gpu
+from tuner.space.lengths import lengths_of
+from tuner.space.models import model_shape
 from tuner.spec import JobSpec
+from tuner.trial import Trial
 
 DEFAULT_TRIALS: Final = 64
 """Measurements at most, where the budget names no limit at all."""
-SIMULATED_UP_TO: Final = 3_000
-"""Rows up to which the prior is the scheduling simulation; beyond, the closed formula."""
-_ROWS_AT_A_TIME: Final = 64
 
 
 def run_staged(
-    spec: JobSpec, table: ReplayTable, books: Bookkeeping, pool: EvaluationPool, cancelled: Callable[[], bool]
-) -> str:
-    """Measures by the policy until the budget, the plateau or the space ends; the answer says which.
+    spec: JobSpec,
+    rows: Sequence[Configuration],
+    source: MeasurementSource,
+    books: MeasuredBooks,
+    memory: Memory,
+    pool: EvaluationPool | None,
+    cancelled: Callable[[], bool],
+    earlier: Sequence[Trial] = (),
+    reference: int | None = None,
+) -> Findings:
+    """Measures by the policy until the budget, the plateau or the space ends; the findings say which.
 
-    Rows of the table stand for measurements. Raises `CancelledStudyError` when the study is cancelled.
+    Without a `pool` nothing is simulated. `earlier`: trials of the same job before it was cut short. `reference`: the
+    row that is measured first and last, which shows drift and gives the default's figures. Raises
+    `CancelledStudyError` when the study is cancelled, and what `source` and `memory` raise.
     """
-    rows = table.configurations
-    limits = limits_of(spec)
-    goal = Goal(tuple(objective.metric for objective in spec.objectives), spec.constraints)
-    timing = Timing()
-    sampler = StagedSampler(Policy(_landscape(spec, rows, goal, limits, timing, pool, cancelled), goal, spec.seed))
-    study = new_study(sampler)
-    books.plan(min(limits.trials or len(rows), len(rows)))
-    spent, volumes = Spent(), list[float]()
-    while True:
-        if cancelled():
-            raise CancelledStudyError
-        if on_plateau(volumes, limits.patience):
-            return f"no growth in {limits.patience} measurements"
-        try:
-            trial, row = ask(study)
-        except SpaceExhaustedError:
-            return "nothing left that is worth a measurement"
-        price = timing.price(rows[row])
-        broken = exceeded(limits, spent, price)
-        if broken is not None:
-            return f"the budget of {broken} is used up"
-        found = table.measurements(rows[row])[0]
-        books.measured(rows[row], found, asdict(sampler.reasons[trial.number]))
-        tell(study, trial, found.metrics, found.failure.kind if found.failure else None)
-        spent = spent.plus(price)
-        volumes.append(books.hypervolume or 0.0)
+    limits, goal = limits_of(spec), Goal(tuple(o.metric for o in spec.objectives), spec.constraints)
+    if pool is None:
+        landscape = blind_landscape(rows, goal, limits)
+    else:
+        landscape = simulated_landscape(spec, rows, goal, limits, pool, cancelled)
+    known = memory.recall(_scopes(spec, source)) if spec.reuse == "learned" else ()
+    lengths = lengths_of(spec.workload)
+    landscape = taught(landscape, rows, known, lengths.input_mean, lengths.output_mean)
+
+    def learn(trial: int, observation: Observation) -> None:
+        for found in corrections(landscape, rows, [observation], lengths.input_mean, lengths.output_mean):
+            memory.keep(_scope(spec, source, rows[observation.row].engine, rows[observation.row].gpu), trial, found)
+
+    sampler = StagedSampler(Policy(landscape, goal, spec.seed, source.most_repeats))
+    account = Account(limits, time.monotonic if source.in_real_time else None)
+    loop = Loop(rows, source, sampler, account, books, learn)
+    loop.take_up(earlier, reference)
+    books.plan(min(limits.trials or len(rows), len(rows) * source.most_repeats))
+    with Flight(source, cancelled) as flight:
+        before = loop.first_of(flight, reference) if reference is not None else None
+        stopped = loop.search(flight)
+        loop.confirm(flight)
+        after = loop.last_of(flight, reference) if reference is not None and before is not None else None
+    return Findings(
+        stopped,
+        len(known),
+        accuracy(landscape, loop.observations, sampler.reasons),
+        predictions(landscape, goal, rows, loop.observations) if landscape.log_priors else (),
+        drift(before, after, goal.metrics) if before is not None and after is not None else (),
+    )
 
 
 def limits_of(spec: JobSpec) -> Limits:
@@ -67,26 +87,26 @@ def limits_of(spec: JobSpec) -> Limits:
     return Limits(DEFAULT_TRIALS if unlimited else budget.trials, budget.minutes, budget.gpu_hours, budget.patience)
 
 
-def _landscape(
-    spec: JobSpec,
-    rows: Sequence[Configuration],
-    goal: Goal,
-    limits: Limits,
-    timing: Timing,
-    pool: EvaluationPool,
-    cancelled: Callable[[], bool],
-) -> Landscape:
-    """What the simulator says of every row, before any is measured."""
-    deep = len(rows) <= SIMULATED_UP_TO
-    parts = [rows[start : start + _ROWS_AT_A_TIME] for start in range(0, len(rows), _ROWS_AT_A_TIME)]
-    futures = [pool.opinions(spec, part, deep=deep) for part in parts]
-    prior = [row for future in futures for row in result_of(future, cancelled)]
-    opinions = [Opinion([row.opinions[number] for row in prior]) for number in range(len(prior[0].opinions))]
-    return survey(
-        rows,
-        goal.metrics,
-        opinions,
-        [row.memory_share for row in prior],
-        [row.runs for row in prior],
-        row_prices(rows, timing, limits),
-    )
+def _scopes(spec: JobSpec, source: MeasurementSource) -> list[Scope]:
+    return [_scope(spec, source, engine.value, gpu) for engine in spec.engine for gpu in spec.hardware.gpu]
+
+
+def _scope(spec: JobSpec, source: MeasurementSource, engine: str, gpu: str) -> Scope:
+    version = " ".join(part for part in (engine, source.place.engine_version) if part)
+    return Scope(_family(spec.model), _gpu(gpu), version, source.place.driver)
+
+
+def _family(model: str) -> str:
+    """Models of one architecture and size are one family, so that a fine-tune learns from its base."""
+    try:
+        shape = model_shape(model)
+    except SpecError:
+        return model
+    return f"{shape.family} {shape.layers}x{shape.hidden_size}"
+
+
+def _gpu(name: str) -> str:
+    try:
+        return find_gpu(name).name
+    except SpecError:
+        return name

@@ -6,7 +6,9 @@ Optuna sees one parameter, the row of the space: the policy alone knows what the
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
@@ -26,11 +28,17 @@ class SpaceExhaustedError(Exception):
 
 
 class StagedSampler(BaseSampler):
-    """Proposes rows of a space by a policy; `reasons` holds why, by trial number."""
+    """Proposes rows of a space by a policy; `reasons` holds why, by trial number.
+
+    `warm`: deployments that are up and free, whose other loads are cheaper to measure. `affordable`: which rows the
+    budget still has room for; `None` for all.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.reasons: dict[int, Reason] = {}
+        self.warm: Sequence[int] = ()
+        self.affordable: NDArray[np.bool_] | None = None
         self._rows = IntDistribution(0, len(policy.landscape) - 1)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
@@ -46,7 +54,7 @@ class StagedSampler(BaseSampler):
         """The policy's choice, given all trials of the study; raises `SpaceExhaustedError`."""
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         pending = [int(o.params[ROW]) for o in others if o.state is TrialState.RUNNING and ROW in o.params]
-        proposal = self.policy.propose(observations_of(others), pending)
+        proposal = self.policy.propose(observations_of(others), pending, self.warm, self.affordable)
         if proposal is None:
             raise SpaceExhaustedError
         self.reasons[trial.number] = proposal.reason
@@ -97,14 +105,27 @@ def tell(study: Study, trial: optuna.Trial, values: Mapping[str, float], failure
     study.tell(trial, [values[metric] for metric in objectives])
 
 
+def add(study: Study, row: int, values: Mapping[str, float], failure: FailureKind | None) -> int:
+    """Puts a measurement into the study that the policy did not ask for; gives its number."""
+    sampler = study.sampler
+    assert isinstance(sampler, StagedSampler)
+    study.add_trial(_frozen(sampler, Observation(0, row, values, failure)))
+    return len(study.get_trials(deepcopy=False)) - 1
+
+
+def drop(study: Study, trial: optuna.Trial) -> None:
+    """Gives a proposal back that is not measured after all: it teaches nothing."""
+    study.tell(trial, state=TrialState.FAIL)
+
+
 def observations_of(trials: Sequence[FrozenTrial]) -> list[Observation]:
     """What finished trials of a study tell the policy."""
     found = []
     for trial in trials:
-        if trial.state.is_finished() and ROW in trial.params:
+        if trial.state.is_finished() and ROW in trial.params and _METRICS in trial.user_attrs:
             failure = trial.user_attrs.get(_FAILURE)
             kind = FailureKind(failure) if failure else None
-            found.append(Observation(trial.number, int(trial.params[ROW]), trial.user_attrs.get(_METRICS, {}), kind))
+            found.append(Observation(trial.number, int(trial.params[ROW]), trial.user_attrs[_METRICS], kind))
     return found
 
 

@@ -10,6 +10,8 @@ from tuner.search.staged.landscape import Landscape
 
 BLIND_START: Final = 5
 """Measurements (that ran) before improvement is sought without a simulator to believe."""
+DOUBTFUL_START: Final = 3
+"""The same where there is one that has proved wrong: what showed that counts too."""
 _TRIES: Final = 3
 """Rows drawn at random, of which the farthest from those measured is taken (Mitchell's best candidate)."""
 

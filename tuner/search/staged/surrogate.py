@@ -25,23 +25,22 @@ TRUST: Final = 0.9
 """Belief, before data, that a simulator is as right as it was elsewhere."""
 OUTLIERS: Final = 0.02
 """Share of measurements that are believed to contradict all others."""
-LESSON_ERROR: Final = 0.08
-"""Standard deviation (log) by which an earlier job's correction may be off under another workload."""
+LESSON_ERROR: Final = 0.03
+"""Standard deviation (log) by which an earlier job's correction may be off beside what its workload explains."""
 _NEGLIGIBLE: Final = 1e-3
-_NOTHING: Final = (np.empty(0, dtype=np.int64), np.empty(0))
+_NOTHING: Final = (np.empty(0, dtype=np.int64), np.empty(0), np.empty((0, 0)))
 
 
 @dataclass(frozen=True, slots=True)
 class Expert:
     """A process around a mean known for every row of the space; `weight` is its share of the belief (0 to 1).
 
-    `values` (log, less the mean) were measured at `rows`; `extra_variance` is that of outliers among them.
+    `values` (log, less the mean) were measured; `extra_variance` is that of outliers among them.
     """
 
     mean: Floats
     process: Fitted
     weight: float
-    rows: Indices
     values: Floats
     extra_variance: Floats
 
@@ -52,11 +51,11 @@ class Expert:
 
     def believing(self, encoded: Encoded, rows: Indices, log_values: Floats) -> "Expert":
         """The expert as if these figures (log) had been measured too; its kernel and weight stay."""
-        at = np.concatenate([self.rows, rows])
+        features = np.concatenate([self.process.features, encoded.features[rows]])
         values = np.concatenate([self.values, log_values - self.mean[rows]])
         extra = np.concatenate([self.extra_variance, np.zeros(len(rows))])
-        process = condition(self.process.kernel, encoded.features[at], encoded.groups, values, extra)
-        return Expert(self.mean, process, self.weight, at, values, extra)
+        process = condition(self.process.kernel, features, encoded.groups, values, extra)
+        return Expert(self.mean, process, self.weight, values, extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,12 @@ class Surrogate:
     def trust(self) -> float:
         """Weight of the simulators in the predictions (0 to 1)."""
         return float(sum(expert.weight for expert in self.experts[:-1]))
+
+    def doubting(self, share: float) -> "Surrogate":
+        """The surrogate with that share of the simulators' weight (0 to 1) given to the expert without one."""
+        *simulating, plain = self.experts
+        kept = tuple(replace(expert, weight=expert.weight * (1 - share)) for expert in simulating)
+        return Surrogate(self.encoded, (*kept, replace(plain, weight=plain.weight + self.trust * share)))
 
     def believing(self, rows: Indices) -> "Surrogate":
         """The surrogate as if pending rows had come out as it predicts: narrower there, and no wiser."""
@@ -124,13 +129,20 @@ def _centre(log_priors: Sequence[Floats], known: Floats) -> float:
 
 
 def _expert(
-    beliefs: Beliefs, encoded: Encoded, mean: Floats, at: Indices, log_values: Floats, taught: tuple[Indices, Floats]
+    beliefs: Beliefs,
+    encoded: Encoded,
+    mean: Floats,
+    at: Indices,
+    log_values: Floats,
+    taught: tuple[Indices, Floats, Floats],
 ) -> tuple[Expert, float]:
     """The expert given all values, and the log evidence of those of this job; its weight is still open."""
     groups, kernel = encoded.groups, beliefs.kernel
     rows = np.concatenate([taught[0], at])
     values = np.concatenate([taught[1], log_values - mean[at]])
     features, first = encoded.features[rows], len(taught[0])
+    if first:
+        features[:first] += taught[2]
     extra = np.zeros(len(rows))
     extra[:first] = LESSON_ERROR**2
     extra[first:] = outlying(kernel, features[first:], groups, values[first:])
@@ -141,12 +153,16 @@ def _expert(
     if first:
         evidence -= condition(kernel, features[:first], groups, values[:first], extra[:first]).log_evidence
     evidence += np.count_nonzero(extra[first:]) * np.log(OUTLIERS)
-    return Expert(mean, process, 0.0, rows, values, extra), float(evidence)
+    return Expert(mean, process, 0.0, values, extra), float(evidence)
 
 
-def _taught(lessons: Sequence[Lesson], metric: str, opinion: int) -> tuple[Indices, Floats]:
-    known = [(lesson.row, lesson.log_ratios[metric][opinion]) for lesson in lessons if metric in lesson.log_ratios]
-    return np.array([row for row, _ in known], dtype=np.int64), np.array([ratio for _, ratio in known])
+def _taught(lessons: Sequence[Lesson], metric: str, opinion: int) -> tuple[Indices, Floats, Floats]:
+    """Rows, log ratios and shifts of the lessons on a metric."""
+    known = [lesson for lesson in lessons if metric in lesson.log_ratios]
+    if not known:
+        return _NOTHING
+    rows = np.array([lesson.row for lesson in known], dtype=np.int64)
+    return rows, np.array([k.log_ratios[metric][opinion] for k in known]), np.stack([k.shift for k in known])
 
 
 def _weights(log_odds: Floats) -> Floats:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.configuration import KNOBS, Configuration
+from tuner.configuration import Configuration, knobs_of
 from tuner.search.staged.encoding import encode
 from tuner.search.staged.landscape import Landscape, filled
 
@@ -40,7 +40,7 @@ def survey(
     `memory_shares`: predicted memory over what a GPU has; `runs`: whether the simulator says that it fits; `prices`:
     see `prices.row_prices`; every row 1 without.
     """
-    columns = {knob: [getattr(c, knob) for c in configurations] for knob in KNOBS}
+    columns = {knob: [c.knob(knob) for c in configurations] for knob in knobs_of(configurations)}
     encoded = encode(columns, len(configurations))
     priors: dict[str, tuple[Floats, ...]] = {}
     for metric in metrics:
@@ -75,9 +75,9 @@ def _log_memory(shares: Sequence[float | None], runs: Sequence[bool | None]) -> 
 
 
 def _builds(configurations: Sequence[Configuration]) -> NDArray[np.int64]:
-    knobs = [knob for knob in KNOBS if knob not in {*LOAD_KNOBS, *_OTHER_LOAD}]
+    knobs = [knob for knob in knobs_of(configurations) if knob not in {*LOAD_KNOBS, *_OTHER_LOAD}]
     numbers: dict[tuple[object, ...], int] = {}
     return np.array(
-        [numbers.setdefault(tuple(getattr(c, knob) for knob in knobs), len(numbers)) for c in configurations],
+        [numbers.setdefault(tuple(c.knob(knob) for knob in knobs), len(numbers)) for c in configurations],
         dtype=np.int64,
     )

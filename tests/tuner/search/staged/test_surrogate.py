@@ -36,7 +36,7 @@ def test_one_contradicting_measurement_does_not_mislead(machine: Machine) -> Non
 def test_a_later_job_starts_from_what_an_earlier_one_learned(machine: Machine) -> None:
     landscape, logs = machine.landscape(), truth(machine)
     earlier = corrections(landscape, machine.configurations, machine.measured(ROWS), 1000, 100)
-    second = taught(landscape, machine.configurations, earlier)
+    second = taught(landscape, machine.configurations, earlier, 1000, 100)
     prior = landscape.log_priors["tpot_mean_ms"]
     found = learn("tpot_mean_ms", landscape.encoded, prior, [], np.empty(0), second.lessons)
     mean, _ = found.predict(np.arange(len(landscape)))

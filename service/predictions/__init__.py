@@ -1,0 +1,1 @@
+"""Calibrated predictions of what a job did not measure."""

@@ -1,0 +1,78 @@
+"""Where measurements come from: rows of a table that stand for them, or engines that are started and loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tuner.configuration import Configuration
+from tuner.space.replay_table import ReplayTable
+from tuner.trial import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a measurement holds for beside its configuration; an empty name is not known.
+
+    `engine_version` and `driver` are those of the machine that measures.
+    """
+
+    engine_version: str = ""
+    driver: str = ""
+
+
+class MeasurementSource(Protocol):
+    """Measures configurations, several at once where there is room for them."""
+
+    @property
+    def place(self) -> Place:
+        """The machine that measures."""
+
+    @property
+    def slots(self) -> int:
+        """Measurements that may run at the same time (count)."""
+
+    @property
+    def most_repeats(self) -> int:
+        """Measurements of one configuration that tell something new each (count)."""
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether measuring takes the minutes that a budget counts; otherwise they are those predicted."""
+
+    def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:
+        """One measurement; `repeat` counts the earlier ones of the same configuration.
+
+        A configuration that does not run gives a failure. Returns early, with a failure, once `cancelled` says so.
+        """
+
+
+class TableSource:
+    """Rows of a replay table stand for measurements."""
+
+    def __init__(self, table: ReplayTable) -> None:
+        self._table = table
+
+    @property
+    def place(self) -> Place:
+        """A table does not say where it was measured."""
+        return Place()
+
+    @property
+    def slots(self) -> int:
+        """A row is at hand at once: nothing is gained by asking for several."""
+        return 1
+
+    @property
+    def most_repeats(self) -> int:
+        """As many as every configuration of the table has."""
+        return min(len(self._table.measurements(configuration)) for configuration in self._table.configurations)
+
+    @property
+    def in_real_time(self) -> bool:
+        """Reading a row takes no time."""
+        return False
+
+    def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:  # noqa: ARG002
+        """The row of the configuration, or its next one where it has several."""
+        rows = self._table.measurements(configuration)
+        return rows[repeat % len(rows)]

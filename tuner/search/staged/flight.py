@@ -1,0 +1,62 @@
+"""Measurements in flight: each in a thread of its own, handed back as they end."""
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Self
+
+from tuner.configuration import Configuration
+from tuner.evaluators.source import MeasurementSource
+from tuner.search.waiting import POLL_SECONDS, CancelledStudyError
+from tuner.trial import Measurement
+
+
+class Flight:
+    """Runs the measurements of one study; leaving it waits until every one has given its engine back.
+
+    A measurement in flight hears of the cancellation, and of the flight's end, by the source's own polling.
+    """
+
+    def __init__(self, source: MeasurementSource, cancelled: Callable[[], bool]) -> None:
+        self._source, self._cancelled = source, cancelled
+        self._over = False
+        self._futures: dict[Future[Measurement], int] = {}
+        self._threads = ThreadPoolExecutor(max(source.slots, 1), thread_name_prefix="measuring")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another measurement may begin."""
+        return len(self._futures) < self._source.slots
+
+    def begin(self, ticket: int, configuration: Configuration, repeat: int) -> None:
+        """Begins a measurement."""
+        future = self._threads.submit(self._source.measure, configuration, repeat, self._stopped)
+        self._futures[future] = ticket
+
+    def ended(self) -> list[tuple[int, Measurement]]:
+        """The measurements that have ended, at least one, by ticket.
+
+        Raises `CancelledStudyError` when the study is cancelled, and what a measurement raised.
+        """
+        while True:
+            if self._cancelled():
+                raise CancelledStudyError
+            done, _ = wait(self._futures, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            if done:
+                found = [(self._futures.pop(future), future.result()) for future in done]
+                return sorted(found, key=lambda item: item[0])
+
+    def _stopped(self) -> bool:
+        return self._over or self._cancelled()
