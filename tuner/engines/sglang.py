@@ -1,0 +1,93 @@
+"""SGLang, started by `python3 -m sglang.launch_server` in an environment of its own.
+
+Flags: SGLang's `docs/advanced_features/server_arguments.md`, looked up 2026-11.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from tuner.configuration import Configuration
+from tuner.engines.base import Launch
+from tuner.engines.checkpoint import illegal_weights, online_fp8
+from tuner.engines.plan import ServerPlan
+from tuner.engines.ports import HOST, free_port
+from tuner.engines.running import ChoosePort
+from tuner.engines.served import ServedEngine, version_at
+from tuner.space.own_knobs import EngineKnob, own_knobs
+from tuner.spec import Engine
+
+PROGRAM: Final = ("python3", "-m", "sglang.launch_server")
+_CACHE_TYPES: Final = {"bfloat16": "auto", "auto": "auto", "fp8": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2"}
+
+
+class SglangEngine(ServedEngine):
+    """SGLang's OpenAI-compatible server."""
+
+    def __init__(
+        self, model: str, data_dir: Path, program: tuple[str, ...] = PROGRAM, choose_port: ChoosePort = free_port
+    ) -> None:
+        """`program`: what is written before the flags, such as the interpreter of SGLang's own environment."""
+        super().__init__(Engine.SGLANG.value, model, data_dir, choose_port)
+        self._program = program
+
+    @property
+    def knobs(self) -> tuple[EngineKnob, ...]:
+        """The knobs it understands."""
+        return own_knobs(self.name)
+
+    def illegal_together(self, configuration: Configuration) -> str | None:
+        """Rules that SGLang holds its own arguments to, and those that keep a figure honest."""
+        knobs = configuration
+        if knobs.tensor_parallel % knobs.expert_parallel:
+            return f"expert_parallel {knobs.expert_parallel} does not divide tensor_parallel {knobs.tensor_parallel}"
+        if knobs.speculative == "ngram" and knobs.attention_dp:
+            return "SGLang does not look n-grams up with data-parallel attention; use attention_dp false or speculative off"
+        page = knobs.knob("page_size")
+        if knobs.chunked_prefill and isinstance(page, int) and knobs.max_num_tokens % page:
+            return f"max_num_tokens {knobs.max_num_tokens} is no multiple of page_size {page}; choose one that is"
+        return illegal_weights(self._model, knobs.weights)
+
+    def plan(self, launch: Launch) -> ServerPlan:
+        """The server of a launch."""
+        return ServerPlan(
+            engine=self.name,
+            model=self._model,
+            arguments=lambda port: (*self._program, *arguments(self._model, launch, port)),
+            folder=launch.folder,
+            artefact=launch.artefact,
+            start_timeout_seconds=self.start_timeout(launch),
+            patterns=self.failure_patterns,
+            devices=launch.devices,
+            metrics_path="/metrics",
+            version=lambda address: version_at(address, "/server_info", "/get_server_info"),
+        )
+
+
+def arguments(model: str, launch: Launch, port: int) -> tuple[str, ...]:
+    """What follows the program on the command line."""
+    knobs = launch.configuration
+    ranks = knobs.data_parallel_ranks
+    batch = knobs.max_batch_size or knobs.requests_per_rank
+    words = ["--model-path", model, "--served-model-name", model, "--host", HOST, "--port", str(port)]
+    words += ["--tp-size", str(knobs.tensor_parallel), "--pp-size", str(knobs.pipeline_parallel)]
+    words += ["--enable-dp-attention", "--dp-size", str(ranks)] if knobs.attention_dp else []
+    words += ["--ep-size", str(knobs.expert_parallel)] if knobs.expert_parallel > 1 else []
+    # SGLang divides both limits among the ranks of data-parallel attention
+    words += ["--max-running-requests", str(batch * ranks)]
+    words += ["--chunked-prefill-size", str(knobs.max_num_tokens * ranks if knobs.chunked_prefill else -1)]
+    words += ["--max-prefill-tokens", str(knobs.max_num_tokens), "--context-length", str(launch.sequence_tokens)]
+    words += ["--kv-cache-dtype", _CACHE_TYPES[knobs.kv_cache]]
+    words += ["--quantization", "fp8"] if online_fp8(model, knobs.weights) else []
+    words += ["--cuda-graph-max-bs", str(batch)] if knobs.cuda_graphs else ["--disable-cuda-graph"]
+    words += [] if _caches_prefixes(launch) else ["--disable-radix-cache"]
+    words += ["--speculative-algorithm", "NGRAM"] if knobs.speculative == "ngram" else []
+    words += ["--moe-runner-backend", knobs.moe_backend.lower()] if knobs.moe_backend is not None else []
+    for name in ("mem_fraction_static", "page_size", "schedule_policy"):
+        value = knobs.knob(name)
+        words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
+    return (*words, "--enable-metrics")
+
+
+def _caches_prefixes(launch: Launch) -> bool:
+    own = launch.configuration.knob("prefix_caching")
+    return launch.shares_prefixes if own is None else bool(own)

@@ -1,0 +1,94 @@
+"""vLLM, started by `vllm serve` in an environment of its own.
+
+Flags: vLLM's engine arguments (docs.vllm.ai, 0.11 to 0.29), looked up 2026-11.
+"""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from tuner.configuration import Configuration
+from tuner.engines.base import Launch
+from tuner.engines.checkpoint import illegal_weights, online_fp8
+from tuner.engines.plan import ServerPlan
+from tuner.engines.ports import HOST, free_port
+from tuner.engines.running import ChoosePort
+from tuner.engines.served import ServedEngine, version_at
+from tuner.space.own_knobs import EngineKnob, own_knobs
+from tuner.spec import Engine
+
+PROGRAM: Final = ("vllm",)
+_CACHE_TYPES: Final = {"bfloat16": "auto", "auto": "auto", "fp8": "fp8", "fp8_e5m2": "fp8_e5m2"}
+# prompt look-up as vLLM's own documentation sets it
+_LOOK_UP: Final = {"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4}
+
+
+class VllmEngine(ServedEngine):
+    """vLLM's OpenAI-compatible server."""
+
+    def __init__(
+        self, model: str, data_dir: Path, program: tuple[str, ...] = PROGRAM, choose_port: ChoosePort = free_port
+    ) -> None:
+        """`program`: what is written before `serve`, such as the path of vLLM in its own environment."""
+        super().__init__(Engine.VLLM.value, model, data_dir, choose_port)
+        self._program = program
+
+    @property
+    def knobs(self) -> tuple[EngineKnob, ...]:
+        """The knobs it understands."""
+        return own_knobs(self.name)
+
+    def illegal_together(self, configuration: Configuration) -> str | None:
+        """Rules that vLLM holds its own arguments to, and those that keep a figure honest."""
+        knobs = configuration
+        if knobs.expert_parallel not in (1, knobs.tensor_parallel):
+            return f"vLLM divides experts over all ranks or none; use expert_parallel 1 or {knobs.tensor_parallel}"
+        if knobs.speculative == "ngram" and knobs.pipeline_parallel > 1:
+            return "vLLM does not speculate across pipeline stages; use pipeline_parallel 1 or speculative off"
+        if knobs.max_batch_size is not None and knobs.max_num_tokens < knobs.max_batch_size:
+            return f"max_num_tokens {knobs.max_num_tokens} holds no token of each of {knobs.max_batch_size} requests; raise it"
+        return illegal_weights(self._model, knobs.weights)
+
+    def plan(self, launch: Launch) -> ServerPlan:
+        """The server of a launch."""
+        return ServerPlan(
+            engine=self.name,
+            model=self._model,
+            arguments=lambda port: (*self._program, *arguments(self._model, launch, port)),
+            folder=launch.folder,
+            artefact=launch.artefact,
+            start_timeout_seconds=self.start_timeout(launch),
+            patterns=self.failure_patterns,
+            devices=launch.devices,
+            metrics_path="/metrics",
+            version=lambda address: version_at(address, "/version"),
+        )
+
+
+def arguments(model: str, launch: Launch, port: int) -> tuple[str, ...]:
+    """What follows `vllm` on the command line."""
+    knobs = launch.configuration
+    # without chunked prefill vLLM refuses a step smaller than the longest sequence
+    step = knobs.max_num_tokens if knobs.chunked_prefill else max(knobs.max_num_tokens, launch.sequence_tokens)
+    words = ["serve", model, "--served-model-name", model, "--host", HOST, "--port", str(port)]
+    words += ["--tensor-parallel-size", str(1 if knobs.attention_dp else knobs.tensor_parallel)]
+    words += ["--data-parallel-size", str(knobs.data_parallel_ranks)]
+    words += ["--pipeline-parallel-size", str(knobs.pipeline_parallel)]
+    words += ["--enable-expert-parallel"] if knobs.expert_parallel > 1 else []
+    words += ["--max-num-seqs", str(knobs.max_batch_size or knobs.requests_per_rank)]
+    words += ["--max-num-batched-tokens", str(step), "--max-model-len", str(launch.sequence_tokens)]
+    words += ["--kv-cache-dtype", _CACHE_TYPES[knobs.kv_cache]]
+    words += ["--quantization", "fp8"] if online_fp8(model, knobs.weights) else []
+    words += ["--enable-chunked-prefill" if knobs.chunked_prefill else "--no-enable-chunked-prefill"]
+    words += ["--enable-prefix-caching" if _caches_prefixes(launch) else "--no-enable-prefix-caching"]
+    words += [] if knobs.cuda_graphs else ["--enforce-eager"]
+    words += ["--speculative-config", json.dumps(_LOOK_UP)] if knobs.speculative == "ngram" else []
+    for name in ("gpu_memory_utilization", "block_size"):
+        value = knobs.knob(name)
+        words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
+    return tuple(words)
+
+
+def _caches_prefixes(launch: Launch) -> bool:
+    own = launch.configuration.knob("prefix_caching")
+    return launch.shares_prefixes if own is None else bool(own)
