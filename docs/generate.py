@@ -96,6 +96,7 @@ CLI_VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
         "`http://127.0.0.1:8321`",
         "service that `submit`, `status`, `frontier`, `export`, `cancel`, `jobs` use",
     ),
+    "PARETUNE_ENGINE_API_KEY": ("not set", "key that `measure` sends to the engine"),
     "PARETUNE_DEBUG": ("not set", "set to anything: a command that fails unexpectedly prints its traceback"),
 }
 """Variables that the command line reads beside the settings of the service."""

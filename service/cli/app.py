@@ -12,6 +12,7 @@ from service.cli import (
     export,
     frontier,
     jobs,
+    measure,
     serve,
     status,
     submit,
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command("tune")(tune.tune)
 app.command("validate")(validate.validate)
 app.command("estimate")(estimate.estimate)
+app.command("measure")(measure.measure)
 app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)

@@ -61,17 +61,20 @@ def outcome_of(error: Exception) -> Outcome | None:
     from service.client.errors import RefusedError, UnreachableError
     from service.errors import ServiceError, SettingsError
     from tuner.errors import SpecError, TunerError
+    from tuner.load import errors as load
 
     match error:
         case CliError():
             return Outcome(error.lines, error.exit_code)
         case SpecError():
             return Outcome([str(problem) for problem in error.problems], ExitCode.BAD_USAGE)
-        case UnreachableError():
+        case UnreachableError() | load.UnreachableError():
             return Outcome([str(error)], ExitCode.NOT_REACHABLE)
         case RefusedError():
             code = ExitCode.BAD_USAGE if error.status == 422 else ExitCode.FAILED
             return Outcome(error.problems or [error.detail], code)
+        case load.EndpointError() if not isinstance(error, load.RefusedError):
+            return Outcome([str(error)], ExitCode.BAD_USAGE)
         case SettingsError():
             return Outcome([f"{found.field}: {found.message}" for found in error.problems], ExitCode.BAD_USAGE)
         case ServiceError() | TunerError():

@@ -1,0 +1,1 @@
+"""Loads an engine with a workload and measures what its users would see."""
