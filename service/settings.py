@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text or json")
     api_keys: str = Field(default="", description="not supported yet: must stay empty")
     executor: Literal["local"] = Field(default="local", description="where workers run jobs: local")
+    allow_commands: bool = Field(
+        default=False,
+        description="whether a job may name a command to start (engine command): it runs as the worker does",
+    )
     migrate: bool | None = Field(
         default=None, description="whether the API brings the schema up to date as it starts; default: only on SQLite"
     )

@@ -90,6 +90,7 @@ def _environment(folder: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARETUNE_")}
     return inherited | {
         "PARETUNE_DATA_DIR": str(folder),
+        "PARETUNE_ALLOW_COMMANDS": "true",
         "TMPDIR": str(folder),
         "PYTHONUNBUFFERED": "1",
     }

@@ -15,6 +15,8 @@ from service.jobs.schemas import JobPage, JobView, job_path
 from service.openapi import SPEC_BODY
 from service.paging import decode_cursor, encode_cursor
 from service.problems import problem_responses
+from service.settings import Settings
+from tuner.errors import SpecError
 from tuner.spec import JobSpec, parse_spec
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -28,10 +30,21 @@ async def _sent_spec(request: Request) -> JobSpec:
     return await run_in_threadpool(parse_spec, data)
 
 
-def _plan(spec: JobSpec) -> int:
-    from tuner.space.choice import choices_of
+def _planner(request: Request) -> lifecycle.Planner:
+    """Counts what a job will evaluate; raises `SpecError` for a job that cannot be done, or not from outside."""
+    settings: Settings = request.app.state.settings
 
-    return len(choices_of(spec))
+    def plan(spec: JobSpec) -> int:
+        from tuner.space.choice import choices_of
+
+        if spec.command is not None and not settings.allow_commands:
+            raise SpecError.of("command", "is off in this service; its operator may set PARETUNE_ALLOW_COMMANDS=true")
+        return len(choices_of(spec))
+
+    return plan
+
+
+PlannerDep = Annotated[lifecycle.Planner, Depends(_planner)]
 
 
 @router.post(
@@ -44,6 +57,7 @@ def _plan(spec: JobSpec) -> int:
 )
 def submit(
     spec: Annotated[JobSpec, Depends(_sent_spec)],
+    plan: PlannerDep,
     database: DatabaseDep,
     now: Now,
     response: Response,
@@ -52,7 +66,7 @@ def submit(
     ] = None,
 ) -> JobView:
     """Queues a job. With an `Idempotency-Key` a retry of the same spec gives the job of the first call."""
-    submission = lifecycle.submit(database, spec, _plan, now, idempotency_key)
+    submission = lifecycle.submit(database, spec, plan, now, idempotency_key)
     response.headers["Location"] = job_path(submission.job.id)
     if submission.replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -104,6 +118,7 @@ def cancel_job(job_id: str, database: DatabaseDep, now: Now) -> JobView:
 )
 def retune(
     job_id: str,
+    plan: PlannerDep,
     database: DatabaseDep,
     now: Now,
     response: Response,
@@ -120,7 +135,7 @@ def retune(
 ) -> JobView:
     """Queues a new job with the spec of this one, changed where the body says so; it starts from what is known."""
     spec = lifecycle.retuned_spec(database, job_id, changes or {})
-    submission = lifecycle.submit(database, spec, _plan, now, idempotency_key, parent_id=job_id)
+    submission = lifecycle.submit(database, spec, plan, now, idempotency_key, parent_id=job_id)
     response.headers["Location"] = job_path(submission.job.id)
     if submission.replayed:
         response.headers["Idempotent-Replayed"] = "true"

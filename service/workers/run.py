@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -53,14 +54,14 @@ def work(
     """
     with Database(settings.url) as database:
         if pool is not None:
-            _serve(database, pool, stop, clock, once=once)
+            _serve(database, pool, stop, clock, settings.data_dir, once=once)
             return
         from tuner.evaluators.pool import EvaluationPool
 
         while not stop.is_set():
             try:
                 with EvaluationPool() as owned:
-                    _serve(database, owned, stop, clock, once=once)
+                    _serve(database, owned, stop, clock, settings.data_dir, once=once)
                     return
             except BrokenExecutor:
                 _log.exception("an evaluating process died (out of memory?); starting new ones")
@@ -82,7 +83,15 @@ def stop_on_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _serve(database: Database, pool: "EvaluationPool", stop: threading.Event, clock: Clock, *, once: bool) -> None:
+def _serve(
+    database: Database,
+    pool: "EvaluationPool",
+    stop: threading.Event,
+    clock: Clock,
+    data_dir: Path,
+    *,
+    once: bool,
+) -> None:
     """Runs jobs on one pool; raises `BrokenExecutor` once the pool is of no use any more."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
     _await_schema(database, stop)
@@ -90,7 +99,7 @@ def _serve(database: Database, pool: "EvaluationPool", stop: threading.Event, cl
     while not stop.is_set():
         lease = _next(database, owner, stop, clock)
         if lease is not None:
-            _run(database, lease, pool, stop, clock)
+            _run(database, lease, pool, stop, clock, data_dir)
         elif once:
             return
         else:
@@ -126,13 +135,15 @@ def _next(database: Database, owner: str, stop: threading.Event, clock: Clock) -
         return None
 
 
-def _run(database: Database, lease: Lease, pool: "EvaluationPool", stop: threading.Event, clock: Clock) -> None:
+def _run(
+    database: Database, lease: Lease, pool: "EvaluationPool", stop: threading.Event, clock: Clock, data_dir: Path
+) -> None:
     """Runs one job to an end that the database knows of; only the end of the process escapes it."""
     _log.info("job %s: running", lease.job_id)
     with Heartbeat(database, lease, clock) as heartbeat:
         report = Report(database, lease, heartbeat, stop, clock)
         try:
-            _study(lease, report, LeasedMemory(database, lease, clock), pool)
+            _study(lease, report, LeasedMemory(database, lease, clock), pool, data_dir)
         except LeaseLost as error:
             _log.warning("job %s: %s", lease.job_id, error.detail)
         except SQLAlchemyError:
@@ -140,11 +151,15 @@ def _run(database: Database, lease: Lease, pool: "EvaluationPool", stop: threadi
             stop.wait(BACK_OFF_SECONDS)
 
 
-def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "EvaluationPool") -> None:
+def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "EvaluationPool", data_dir: Path) -> None:
+    from tuner.engines.errors import EngineError
+    from tuner.evaluators.source import Workshop
     from tuner.search.run import run_job
 
+    workshop = Workshop(data_dir, data_dir / "measurements" / lease.job_id)
     try:
-        result = run_job(lease.spec, report, pool, memory, report.earlier() if lease.spec.measures else ())
+        earlier = report.earlier() if lease.spec.measures else ()
+        result = run_job(lease.spec, report, pool, memory, earlier, workshop)
     except (LeaseLost, OperationalError, InterfaceError):
         raise
     except BrokenExecutor:
@@ -153,6 +168,9 @@ def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "Evaluation
     except SpecError as error:
         _log.info("job %s: wrong spec: %s", lease.job_id, error)
         report.failed("invalid_spec", str(error))
+    except EngineError as error:
+        _log.error("job %s: %s", lease.job_id, error)
+        report.failed("engine", str(error))
     except KernelDataError as error:
         _log.error("job %s: %s", lease.job_id, error)
         report.failed("kernel_data", str(error))

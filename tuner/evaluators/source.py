@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tuner.configuration import Configuration
@@ -18,6 +19,22 @@ class Place:
 
     engine_version: str = ""
     driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Seconds that starting a deployment and measuring one load of it take, before any was timed."""
+
+    start_seconds: float = 240.0
+    window_seconds: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where engines are built and run: the data directory (artefacts, records of servers), and a job's own folder."""
+
+    data_dir: Path
+    folder: Path
 
 
 class MeasurementSource(Protocol):
@@ -38,6 +55,10 @@ class MeasurementSource(Protocol):
     @property
     def in_real_time(self) -> bool:
         """Whether measuring takes the minutes that a budget counts; otherwise they are those predicted."""
+
+    @property
+    def expected(self) -> Expected:
+        """What a measurement is expected to take."""
 
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:
         """One measurement; `repeat` counts the earlier ones of the same configuration.
@@ -71,6 +92,11 @@ class TableSource:
     def in_real_time(self) -> bool:
         """Reading a row takes no time."""
         return False
+
+    @property
+    def expected(self) -> Expected:
+        """What it would take to measure a row."""
+        return Expected()
 
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:  # noqa: ARG002
         """The row of the configuration, or its next one where it has several."""

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tuner.configuration import Configuration
+from tuner.errors import SpecError
 from tuner.evaluators.pool import EvaluationPool
-from tuner.evaluators.source import TableSource
+from tuner.evaluators.source import TableSource, Workshop
 from tuner.search.baseline import find_baseline
 from tuner.search.bookkeeping import Bookkeeping
 from tuner.search.measured_books import MeasuredBooks
@@ -18,6 +19,7 @@ from tuner.search.sweep import swept
 from tuner.search.waiting import CancelledStudyError
 from tuner.space.choice import choices_of
 from tuner.space.meaning import Meaning, meaning_of
+from tuner.space.measured import is_simulated, reference_row
 from tuner.space.replay_table import table_of
 from tuner.space.space import Space
 from tuner.spec import EvaluatorName, JobSpec
@@ -35,18 +37,25 @@ def run_job(
     pool: EvaluationPool,
     memory: Memory | None = None,
     earlier: Sequence[Trial] = (),
+    workshop: Workshop | None = None,
     clock: Clock = time.monotonic,
 ) -> StudyResult:
     """Runs a job to its end, or until the listener cancels it.
 
-    A measuring job starts from what `memory` keeps, and goes on after the `earlier` trials of its own. Raises
-    `SpecError` when the spec means nothing that can be run, `KernelDataError` when the machine lacks the data, and
-    whatever the listener and the memory raise.
+    A measuring job starts from what `memory` keeps, goes on after the `earlier` trials of its own, and starts engines in
+    its `workshop`. Raises `SpecError` when the spec means nothing that can be run, `KernelDataError` when the machine
+    lacks the data, `EngineError` when it cannot run the engine, and whatever the listener and the memory raise.
     """
     choices = choices_of(spec)
-    if isinstance(choices, Space):
+    if not spec.measures and spec.replay is None:
         return _simulate(spec, choices, listener, pool, clock)
-    return _measure(spec, choices, listener, pool, memory or NoMemory(), earlier, clock)
+    staged = spec.evaluator is not EvaluatorName.REPLAY
+    books = MeasuredBooks(spec, len(choices), "staged" if staged else "exhaustive", listener, clock)
+    try:
+        found = _measure(spec, choices, listener, pool, memory or NoMemory(), earlier, workshop, books)
+    except CancelledStudyError:
+        return books.result(Findings(), cancelled=True)
+    return books.result(found, cancelled=False)
 
 
 def _measure(
@@ -56,25 +65,46 @@ def _measure(
     pool: EvaluationPool,
     memory: Memory,
     earlier: Sequence[Trial],
-    clock: Clock,
-) -> StudyResult:
-    staged = spec.evaluator is EvaluatorName.STAGED
-    books = MeasuredBooks(spec, len(choices), "staged" if staged else "exhaustive", listener, clock)
-    books.start()
-    try:
-        if not staged:
-            replay(table_of(spec), books, listener.cancelled)
-            return books.result(Findings(), cancelled=False)
-        from tuner.search.staged.run import run_staged  # Optuna takes a second to import
+    workshop: Workshop | None,
+    books: MeasuredBooks,
+) -> Findings:
+    if spec.evaluator is EvaluatorName.REPLAY:
+        books.start()
+        replay(table_of(spec), books, listener.cancelled)
+        return Findings()
+    from tuner.search.staged.run import run_staged  # Optuna takes a second to import
 
+    if spec.replay is not None:
+        books.start()
         source = TableSource(table_of(spec))
-        found = run_staged(spec, choices, source, books, memory, pool, listener.cancelled, earlier)
-    except CancelledStudyError:
-        return books.result(Findings(), cancelled=True)
-    return books.result(found, cancelled=False)
+        return run_staged(spec, choices, source, books, memory, pool, listener.cancelled, earlier)
+    if workshop is None:
+        raise ValueError("a job that starts engines needs a workshop; give its folders")
+    from tuner.evaluators.measure import opened  # the engines' libraries are not for jobs that only simulate
+
+    with opened(spec, workshop) as (engine, engine_source):
+        rows = _legal(choices, engine.illegal)
+        books.start()
+        prior = pool if is_simulated(spec) else None
+        reference = reference_row(spec, rows)
+        return run_staged(
+            spec, rows, engine_source, books, memory, prior, listener.cancelled, earlier, reference=reference
+        )
 
 
-def _simulate(spec: JobSpec, space: Space, listener: StudyListener, pool: EvaluationPool, clock: Clock) -> StudyResult:
+def _legal(choices: Sequence[Configuration], illegal: Callable[[Configuration], str | None]) -> Sequence[Configuration]:
+    """The configurations that the engine takes; raises `SpecError` with its reason where it takes none."""
+    refused = [illegal(configuration) for configuration in choices]
+    rows = [c for c, reason in zip(choices, refused, strict=True) if reason is None]
+    if not rows:
+        raise SpecError.of("space", f"the engine takes none of the configurations: {refused[0]}")
+    return rows
+
+
+def _simulate(
+    spec: JobSpec, space: Sequence[Configuration], listener: StudyListener, pool: EvaluationPool, clock: Clock
+) -> StudyResult:
+    assert isinstance(space, Space)
     sampler = "exhaustive" if len(space) <= EXHAUSTIVE_UP_TO else "nsga2"
     books = Bookkeeping(spec, len(space), sampler, listener, clock)
     try:

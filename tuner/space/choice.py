@@ -1,10 +1,11 @@
-"""The configurations that a job chooses among: the space of its model and GPUs, or the rows of its table."""
+"""The configurations that a job chooses among: the space of its model and engine, or the rows of its table."""
 
 from collections.abc import Sequence
 
 from tuner.configuration import Configuration
 from tuner.space.build import build_space
 from tuner.space.meaning import meaning_of
+from tuner.space.measured import measured_space
 from tuner.space.replay_table import table_of
 from tuner.spec import EvaluatorName, JobSpec
 
@@ -16,7 +17,7 @@ def choices_of(spec: JobSpec) -> Sequence[Configuration]:
     """
     if spec.evaluator is EvaluatorName.REPLAY:
         return table_of(spec).configurations
-    if spec.evaluator is EvaluatorName.STAGED:
+    if spec.replay is not None:
         meaning_of(spec)
         return table_of(spec).configurations
-    return build_space(spec)
+    return measured_space(spec) if spec.measures else build_space(spec)

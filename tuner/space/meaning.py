@@ -11,7 +11,7 @@ from tuner.metrics import METRICS, Kind, Objective
 from tuner.space.hardware import SIMULATOR_BACKENDS, Gpu, find_gpu, known_gpus, support_matrix
 from tuner.space.lengths import Lengths, lengths_of, offered_rate
 from tuner.space.models import ModelShape, model_shape
-from tuner.spec import Engine, EvaluatorName, JobSpec
+from tuner.spec import Engine, JobSpec
 
 Found = TypeVar("Found")
 
@@ -61,13 +61,6 @@ def _collect(problems: list[SpecProblem], look_up: Callable[[], Found]) -> Found
 
 def _supported_today(spec: JobSpec) -> list[SpecProblem]:
     problems = []
-    if spec.evaluator is EvaluatorName.MEASURE:
-        problems.append(SpecProblem("evaluator", "measure is not available yet; use simulate, or staged with replay"))
-    if spec.evaluator is EvaluatorName.STAGED and spec.replay is None:
-        message = (
-            "staged cannot start engines yet; give replay: {table: FILE} to stand for measurements, or use simulate"
-        )
-        problems.append(SpecProblem("evaluator", message))
     for engine in spec.engine:
         if engine not in SIMULATOR_BACKENDS:
             names = ", ".join(name.value for name in SIMULATOR_BACKENDS)

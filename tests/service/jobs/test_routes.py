@@ -247,3 +247,19 @@ def test_a_spec_reads_back_as_what_was_sent(client: TestClient, spec: JobSpec) -
     stored = client.post("/v1/jobs", json=json.loads(spec.model_dump_json())).json()["spec"]
 
     assert JobSpec.model_validate(stored) == spec
+
+
+def test_a_job_cannot_name_a_command_unless_the_operator_allows_it(client: TestClient) -> None:
+    spec = {
+        **SPEC,
+        "engine": "command",
+        "command": {"arguments": ["sh", "-c", "id", "{port}"]},
+        "space": {},
+        "evaluator": "measure",
+        "pricing": {"gpu_hour_usd": 1.0},
+    }
+
+    found = problem_of(client.post("/v1/jobs", json=spec), 422)
+
+    assert fields_of(found) == ["command"]
+    assert "PARETUNE_ALLOW_COMMANDS" in str(found["detail"])

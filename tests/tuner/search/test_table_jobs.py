@@ -136,8 +136,6 @@ def test_a_staged_job_ends_on_its_budget_its_plateau_or_its_space(
     ("changes", "field", "mend"),
     [
         ({"evaluator": "replay"}, "", "replay: {table: FILE}"),
-        ({"evaluator": "staged"}, "evaluator", "replay: {table: FILE}"),
-        ({"evaluator": "measure"}, "evaluator", "use simulate"),
         ({"evaluator": "replay", "replay": {"table": "/nowhere.csv"}}, "replay.table", "cannot read /nowhere.csv"),
     ],
 )

@@ -22,6 +22,7 @@ class Account:
     """
 
     limits: Limits
+    expected: Timing
     clock: Callable[[], float] | None = None
     _spent: Spent = field(default_factory=Spent)
     _bound: dict[int, Spent] = field(default_factory=dict)
@@ -33,7 +34,7 @@ class Account:
     @property
     def timing(self) -> Timing:
         """What a measurement takes, by those that have ended."""
-        return learned_timing(self._starts, self._windows)
+        return learned_timing(self._starts, self._windows, self.expected)
 
     def keep_back(self, gpus: int | None) -> None:
         """Keeps the price of one measurement on so many GPUs out of what may be spent, or gives it free again."""

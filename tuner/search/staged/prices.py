@@ -2,28 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.configuration import Configuration
+from tuner.evaluators.source import Expected
 from tuner.search.staged.stopping import Limits, Spent
 
 Floats = NDArray[np.float64]
-
-START_MINUTES: Final = 4.0
-"""Loading, autotuning and graph capture of a deployment, before any was timed (minutes)."""
-WINDOW_MINUTES: Final = 3.0
-"""Warm-up and measuring window, before any was timed (minutes)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Minutes that starting a deployment and measuring one load take; learned from trials as they end."""
 
-    start_minutes: float = START_MINUTES
-    window_minutes: float = WINDOW_MINUTES
+    start_minutes: float
+    window_minutes: float
+
+    @classmethod
+    def of(cls, expected: Expected) -> Self:
+        """What a source expects, before any was timed."""
+        return cls(expected.start_seconds / 60, expected.window_seconds / 60)
 
     def price(self, gpus: int, *, warm: bool = False) -> Spent:
         """What one trial on so many GPUs takes; a `warm` deployment needs no start."""
@@ -31,10 +32,10 @@ class Timing:
         return Spent(1, minutes, minutes / 60 * gpus)
 
 
-def learned_timing(starts: Sequence[float], windows: Sequence[float]) -> Timing:
-    """The timing that trials showed: upper quartiles, so that a budget is not overrun; as believed without any."""
-    start = float(np.quantile(starts, 0.75)) if len(starts) else START_MINUTES
-    window = float(np.quantile(windows, 0.75)) if len(windows) else WINDOW_MINUTES
+def learned_timing(starts: Sequence[float], windows: Sequence[float], expected: Timing) -> Timing:
+    """The timing that trials showed (minutes): upper quartiles, so that a budget is not overrun; as expected without any."""
+    start = float(np.quantile(starts, 0.75)) if len(starts) else expected.start_minutes
+    window = float(np.quantile(windows, 0.75)) if len(windows) else expected.window_minutes
     return Timing(start, window)
 
 

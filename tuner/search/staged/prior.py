@@ -7,9 +7,7 @@ from tuner.configuration import Configuration
 from tuner.evaluators.pool import EvaluationPool
 from tuner.metrics import Objective
 from tuner.search.staged.history import Goal
-from tuner.search.staged.landscape import Landscape
-from tuner.search.staged.prices import Timing, row_prices
-from tuner.search.staged.stopping import Limits
+from tuner.search.staged.landscape import Floats, Landscape
 from tuner.search.staged.survey import Opinion, survey
 from tuner.search.waiting import result_of
 from tuner.spec import JobSpec
@@ -30,11 +28,11 @@ def simulated_landscape(
     spec: JobSpec,
     rows: Sequence[Configuration],
     goal: Goal,
-    limits: Limits,
+    prices: tuple[Floats, Floats],
     pool: EvaluationPool,
     cancelled: Callable[[], bool],
 ) -> Landscape:
-    """The landscape with the simulator's opinions; raises `CancelledStudyError` when the study is cancelled."""
+    """The landscape with the simulator's opinions; `prices`: see `row_prices`; raises `CancelledStudyError` when the study is cancelled."""
     deep = len(rows) <= SIMULATED_UP_TO
     parts = [rows[start : start + _ROWS_AT_A_TIME] for start in range(0, len(rows), _ROWS_AT_A_TIME)]
     futures = [pool.opinions(spec, part, deep=deep) for part in parts]
@@ -46,10 +44,10 @@ def simulated_landscape(
         opinions,
         [row.memory_share for row in prior],
         [row.runs for row in prior],
-        row_prices(rows, Timing(), limits),
+        prices,
     )
 
 
-def blind_landscape(rows: Sequence[Configuration], goal: Goal, limits: Limits) -> Landscape:
+def blind_landscape(rows: Sequence[Configuration], goal: Goal, prices: tuple[Floats, Floats]) -> Landscape:
     """The landscape of a space that nothing simulates."""
-    return survey(rows, goal.metrics, prices=row_prices(rows, Timing(), limits))
+    return survey(rows, goal.metrics, prices=prices)

@@ -17,6 +17,7 @@ from tuner.search.staged.history import Goal, Observation
 from tuner.search.staged.learned import Scope, corrections, taught
 from tuner.search.staged.loop import Loop
 from tuner.search.staged.policy import Policy
+from tuner.search.staged.prices import Timing, row_prices
 from tuner.search.staged.prior import blind_landscape, simulated_landscape
 from tuner.search.staged.sampler import StagedSampler
 from tuner.search.staged.stopping import Limits
@@ -24,7 +25,7 @@ from tuner.search.study import Findings
 from tuner.space.hardware import find_gpu
 from tuner.space.lengths import lengths_of
 from tuner.space.models import model_shape
-from tuner.spec import JobSpec
+from tuner.spec import EvaluatorName, JobSpec
 from tuner.trial import Trial
 
 DEFAULT_TRIALS: Final = 64
@@ -49,10 +50,12 @@ def run_staged(
     `CancelledStudyError` when the study is cancelled, and what `source` and `memory` raise.
     """
     limits, goal = limits_of(spec), Goal(tuple(o.metric for o in spec.objectives), spec.constraints)
+    expected = Timing.of(source.expected)
+    prices = row_prices(rows, expected, limits)
     if pool is None:
-        landscape = blind_landscape(rows, goal, limits)
+        landscape = blind_landscape(rows, goal, prices)
     else:
-        landscape = simulated_landscape(spec, rows, goal, limits, pool, cancelled)
+        landscape = simulated_landscape(spec, rows, goal, prices, pool, cancelled)
     known = memory.recall(_scopes(spec, source)) if spec.reuse == "learned" else ()
     lengths = lengths_of(spec.workload)
     landscape = taught(landscape, rows, known, lengths.input_mean, lengths.output_mean)
@@ -62,7 +65,7 @@ def run_staged(
             memory.keep(_scope(spec, source, rows[observation.row].engine, rows[observation.row].gpu), trial, found)
 
     sampler = StagedSampler(Policy(landscape, goal, spec.seed, source.most_repeats))
-    account = Account(limits, time.monotonic if source.in_real_time else None)
+    account = Account(limits, expected, time.monotonic if source.in_real_time else None)
     loop = Loop(rows, source, sampler, account, books, learn)
     loop.take_up(earlier, reference)
     books.plan(min(limits.trials or len(rows), len(rows) * source.most_repeats))
@@ -81,10 +84,11 @@ def run_staged(
 
 
 def limits_of(spec: JobSpec) -> Limits:
-    """The budget of a job in hard terms; `DEFAULT_TRIALS` where it names none."""
+    """The budget of a job in hard terms; a staged one that names none has `DEFAULT_TRIALS`."""
     budget = spec.budget
     unlimited = budget.trials is None and budget.minutes is None and budget.gpu_hours is None
-    return Limits(DEFAULT_TRIALS if unlimited else budget.trials, budget.minutes, budget.gpu_hours, budget.patience)
+    trials = DEFAULT_TRIALS if unlimited and spec.evaluator is EvaluatorName.STAGED else budget.trials
+    return Limits(trials, budget.minutes, budget.gpu_hours, budget.patience)
 
 
 def _scopes(spec: JobSpec, source: MeasurementSource) -> list[Scope]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tuner.search.staged.conftest import Machine
 from tuner.configuration import Configuration
-from tuner.evaluators.source import Place
+from tuner.evaluators.source import Expected, Place
 from tuner.metrics import Provenance
 from tuner.search.measured_books import MeasuredBooks
 from tuner.search.memory import NoMemory
@@ -34,6 +34,7 @@ class Bench:
     loses: int = 0
     in_real_time: bool = False
     place: Place = field(default_factory=Place)
+    expected: Expected = field(default_factory=Expected)
     asked: list[tuple[Configuration, int]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

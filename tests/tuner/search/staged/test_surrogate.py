@@ -38,7 +38,7 @@ def test_a_later_job_starts_from_what_an_earlier_one_learned(machine: Machine) -
     earlier = corrections(landscape, machine.configurations, machine.measured(ROWS), 1000, 100)
     second = taught(landscape, machine.configurations, earlier, 1000, 100)
     prior = landscape.log_priors["tpot_mean_ms"]
-    found = learn("tpot_mean_ms", landscape.encoded, prior, [], np.empty(0), second.lessons)
+    found = learn("tpot_mean_ms", second.encoded, prior, [], np.empty(0), second.lessons)
     mean, _ = found.predict(np.arange(len(landscape)))
     assert np.abs(mean - logs).mean() < 0.7 * np.abs(prior[0] - logs).mean()
 
