@@ -13,6 +13,7 @@ from service.cli import (
     frontier,
     jobs,
     measure,
+    power,
     serve,
     status,
     submit,
@@ -38,6 +39,7 @@ app.add_typer(bench.app, name="bench")
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
+app.add_typer(power.app, name="power")
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("frontier")(frontier.frontier)

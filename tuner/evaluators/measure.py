@@ -16,6 +16,7 @@ from tuner.engines.registry import open_engine
 from tuner.engines.served import ledger_of
 from tuner.engines.sweeper import sweep
 from tuner.errors import SpecError
+from tuner.evaluators.energy import MachineMeter
 from tuner.evaluators.machine import busy_share, machine
 from tuner.evaluators.source import Expected, Place, Workshop
 from tuner.load.arrivals import Arrivals, Closed, Open, Replayed
@@ -42,6 +43,8 @@ _COSTS: Final = ("cost_usd_per_million_output_tokens", "cost_usd_per_million_tok
 _RATE: Final = "output_tokens_per_second_per_gpu"
 _OF_ALL_REPLICAS: Final = ("requests_per_second", "goodput_requests_per_second")
 _GOODPUT: Final = {"ttft": "ttft_ms", "tpot": "tpot_ms", "request_latency": "request_latency_ms"}
+_PROCESSOR: Final = "cpu"
+"""The `gpu` of a machine without one."""
 _QUICK_START_SECONDS: Final = 5.0
 """A small model on a processor is up within seconds."""
 RECORDS: Final = "requests.jsonl.gz"
@@ -110,7 +113,7 @@ class EngineSource:
     @property
     def expected(self) -> Expected:
         """The whole load, and a start as long as such engines take."""
-        start = _QUICK_START_SECONDS if self._spec.hardware.gpu == ("cpu",) else Expected().start_seconds
+        start = _QUICK_START_SECONDS if self._spec.hardware.gpu == (_PROCESSOR,) else Expected().start_seconds
         return Expected(start, self._spec.measuring.seconds)
 
     def check(self) -> None:
@@ -297,6 +300,7 @@ def opened(spec: JobSpec, workshop: Workshop) -> Iterator[tuple[Engine, EngineSo
     """
     sweep(ledger_of(workshop.data_dir))
     engine = open_engine(spec.engine[0].value, spec.model, workshop.data_dir, spec.command)
-    with EngineSource(spec, engine, workshop.folder) as source:
+    meter = MachineMeter() if spec.hardware.gpu == (_PROCESSOR,) else None
+    with EngineSource(spec, engine, workshop.folder, meter) as source:
         source.check()
         yield engine, source

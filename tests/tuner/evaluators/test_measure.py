@@ -7,9 +7,10 @@ import pytest
 
 from tests.tuner.engines.tiny_model import write_model
 from tuner.configuration import Configuration
+from tuner.engines.registry import open_engine
 from tuner.engines.served import ledger_of
 from tuner.errors import SpecError
-from tuner.evaluators.measure import opened
+from tuner.evaluators.measure import EngineSource, opened
 from tuner.evaluators.source import Workshop
 from tuner.metrics import Provenance
 from tuner.space.choice import choices_of
@@ -86,11 +87,11 @@ def test_a_price_is_asked_for_where_cost_is_wanted(plan: Plan) -> None:
 
 
 def test_energy_is_refused_where_nothing_counts_it(plan: Plan, workshop: Workshop) -> None:
-    with (
-        pytest.raises(SpecError, match="no energy counter") as caught,
-        opened(plan(objectives=["cost", "energy"]), workshop),
-    ):
-        pass
+    spec = plan(objectives=["cost", "energy"])
+    engine = open_engine("llama.cpp", spec.model, workshop.data_dir)
+
+    with pytest.raises(SpecError, match="no energy counter") as caught:
+        EngineSource(spec, engine, workshop.folder, meter=None).check()
 
     assert caught.value.problems[0].field == "objectives"
 
