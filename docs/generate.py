@@ -81,6 +81,7 @@ KNOB_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "speculative": ("speculative decoding; only `off` can be simulated", "left out"),
     "power_limit_watts": ("power limit of each board in watts", "left out"),
     "gpu_clock_mhz": ("locked SM clock in MHz", "left out"),
+    "options": ("knobs that the engine alone has, by name", "left out"),
 }
 """What each knob means, and which values are searched when the spec does not name any."""
 
@@ -138,7 +139,7 @@ def _knobs() -> str:
         if field.name not in KNOBS:
             continue
         meaning, searched = KNOB_MEANINGS[field.name]
-        default = "" if field.name in ("engine", "gpu") else _value(field.name, field.default)
+        default = "" if field.name in ("engine", "gpu", "options") else _value(field.name, field.default)
         rows.append((f"`{field.name}`", default, meaning, searched))
     precisions = [
         (
@@ -197,7 +198,7 @@ def _settings() -> str:
     return (
         "# Settings\n\nEnvironment variables, read once as a process starts.\n\n## Service and worker\n\n"
         + _table(("variable", "default", "meaning"), rows)
-        + "\n`paretune tune` ignores them: its embedded service has a folder of its own.\n\n## Command line\n\n"
+        + "\n`paretune tune` ignores them, but for those of engines and artefacts: its embedded service has a folder of its own.\n\n## Command line\n\n"
         + _table(("variable", "default", "meaning"), others)
     )
 

@@ -53,6 +53,26 @@ class Settings(BaseSettings):
         default=None, description="whether the API brings the schema up to date as it starts; default: only on SQLite"
     )
 
+    trtllm_command: str = Field(
+        default="",
+        description="how TensorRT-LLM's programs are started in its own environment: words before a program's name, or "
+        "the path of `trtllm-serve`; default: programs on PATH",
+    )
+    trtllm_image: str = Field(default="", description="container image of TensorRT-LLM, in place of a command")
+    trtllm_quantiser: str = Field(
+        default="",
+        description="path there of Model Optimizer's `hf_ptq.py`; without it quantised checkpoints must be given",
+    )
+    trtllm_examples: str = Field(
+        default="", description="path there of TensorRT-LLM 1.2's `examples`, for the `tensorrt` backend alone"
+    )
+    artefacts_dir: Path | None = Field(
+        default=None, description="folder of quantised checkpoints and built engines; default: in the data folder"
+    )
+    artefacts_gib: float = Field(
+        default=500.0, gt=0, description="most GiB of artefacts that are kept; the least lately used go first"
+    )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:

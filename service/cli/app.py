@@ -8,6 +8,7 @@ from service.cli import (
     bench,
     cancel,
     db,
+    doctor,
     estimate,
     export,
     frontier,
@@ -40,6 +41,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
 app.add_typer(power.app, name="power")
+app.command("doctor")(doctor.doctor)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("frontier")(frontier.frontier)

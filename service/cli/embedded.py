@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import platformdirs
+
 from service.cli.errors import FailedError
 from service.cli.interrupts import shielded
 from service.cli.listening import listen, url_of
@@ -85,9 +87,21 @@ class EmbeddedService:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+_OF_ENGINES = ("PARETUNE_TRTLLM_", "PARETUNE_ARTEFACTS_")
+"""Settings that are the machine's, whoever's service it is."""
+
+
 def _environment(folder: Path) -> dict[str, str]:
-    """Our environment without its paretune settings: the embedded service is nobody else's."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARETUNE_")}
+    """Our environment without its paretune settings, but for the engines': the embedded service is nobody else's.
+
+    Artefacts outlive the service: they are kept where a service of its own would keep them.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PARETUNE_") or name.startswith(_OF_ENGINES)
+    }
+    inherited.setdefault("PARETUNE_ARTEFACTS_DIR", str(Path(platformdirs.user_data_dir("paretune")) / "artefacts"))
     return inherited | {
         "PARETUNE_DATA_DIR": str(folder),
         "PARETUNE_ALLOW_COMMANDS": "true",

@@ -9,14 +9,16 @@ from typing import Final
 from tuner.engines.asking import is_ready
 from tuner.engines.base import Address
 from tuner.engines.environment import clean_environment
-from tuner.engines.failures import Exit, failure_of_exit, final_failure, quoted
+from tuner.engines.failures import Exit, failure_of_exit, final_failure, named_by, quoted
 from tuner.engines.hang import HangWatch
+from tuner.engines.health import HealthWatch
 from tuner.engines.kept_process import KeptProcess
 from tuner.engines.kernel_memory import kernel_kills
 from tuner.engines.log import NewLines, searched, size_of
 from tuner.engines.plan import ServerPlan
 from tuner.engines.ports import HOST, is_free, strangers_on
 from tuner.engines.records import Ledger, Record
+from tuner.engines.stop_command import run_stop
 from tuner.trial import Failure, FailureKind
 
 Clock = Callable[[], float]
@@ -33,10 +35,11 @@ class Attempt:
         self._ledger = ledger
         self._log_path = log_path
         self._clock = clock
-        self._record = Record.new(plan.engine, port, plan.files)
+        self._record = Record.new(plan.engine, port, plan.files, plan.stop(port))
         self._failure: Failure | None = None
         self._is_over = False
         self._was_ready = False
+        self._health: HealthWatch | None = None
         self.address = Address(HOST, port, plan.model)
         self.arguments = plan.arguments(port)
         self.started_at = clock()
@@ -73,13 +76,20 @@ class Attempt:
         return is_ready(self.address, self._plan.ready_path)
 
     def taken_by(self) -> list[str]:
-        """Who else listens on the port, or that nobody of ours does; empty when it is the server's alone."""
+        """Who else listens on the port, or that nobody of ours does; empty when it is the server's alone.
+
+        The sockets of a container are another user's: there a taken port makes the server end by itself.
+        """
+        if self._plan.is_container:
+            return []
         quick = strangers_on(self.address.port, self._process.tree_pids())
         return quick and strangers_on(self.address.port, self._process.pids())
 
     def becomes_ready(self) -> None:
         """Marks the start as over, for the words of a later failure."""
         self._was_ready = True
+        if self._plan.watches_health:
+            self._health = HealthWatch(self.address, self._plan.ready_path, self._process.tree_pids)
 
     def end(self) -> None:
         """Ends the server with everything it started, its files and its record; safe to call again.
@@ -89,20 +99,36 @@ class Attempt:
         if self._is_over:
             return
         self.failure()
-        self._process.end()
+        try:
+            self._process.end()
+            run_stop(self._record.stop)
+        finally:
+            # after the server: a question that it never answers would hold the thread up
+            if self._health is not None:
+                self._health.stop()
         self._remove_traces()
         self._is_over = True
 
     def _found(self) -> Failure | None:
         status = self._process.exit_status
         if status is None:
-            return final_failure(self._plan.patterns, self._heard())
+            return self._final() or self._sick()
         ended = Exit(status, kernel_kills() > self._kills_before)
         phase = "after it was ready" if self._was_ready else "before it was ready"
         failure = failure_of_exit(self._plan.patterns, searched(self._log_path), ended, phase)
         if failure.kind is FailureKind.CRASHED and not self._was_ready and not is_free(self.address.port):
             return Failure(FailureKind.LOST, f"somebody else listens on port {self.address.port}; {failure.detail}")
         return failure
+
+    def _final(self) -> Failure | None:
+        """A failure that the log calls final, named by the most telling line of all that was written."""
+        final = final_failure(self._plan.patterns, self._heard())
+        return final and (named_by(self._plan.patterns, searched(self._log_path)) or final)
+
+    def _sick(self) -> Failure | None:
+        """That the server was ready, and is no more, though its process lives."""
+        detail = None if self._health is None else self._health.sick()
+        return None if detail is None else Failure(FailureKind.CRASHED, detail)
 
     def _heard(self) -> str:
         """What was written since the last call; what the server wrote of our own asking is counted apart."""

@@ -1,13 +1,14 @@
 """What the log of each engine says when it fails: the first pattern that a line holds names the failure.
 
 llama.cpp: seen from its server (xllamacpp 2026.10). vLLM and SGLang: their sources and issue trackers, looked up
-2026-11. TensorRT-LLM 1.2: `tensorrt_llm/_torch/pyexecutor/py_executor_creator.py` and its issue tracker, likewise.
+2026-11. TensorRT-LLM: `tensorrt_llm.failure_texts`.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from tuner.engines.failures import FailurePattern, pattern
+from tuner.engines.tensorrt_llm.failure_texts import TENSORRT_LLM, TENSORRT_LLM_LAST
 from tuner.spec import Engine
 from tuner.trial import FailureKind
 
@@ -55,22 +56,11 @@ _SGLANG: Final = (
     pattern(FailureKind.CRASHED, r"Scheduler hit an exception|Received sigquit from a child process", is_final=True),
     *_ARGUMENTS,
 )
-_TENSORRT_LLM: Final = (
-    pattern(FailureKind.OUT_OF_MEMORY, r"Executor creation failed due to insufficient GPU memory", is_final=True),
-    *_TORCH_MEMORY,
-    pattern(FailureKind.OUT_OF_MEMORY, r"CUDA runtime error in .*out of memory|cannot be allocated in the KV cache"),
-    pattern(
-        FailureKind.UNSUPPORTED, r"Unknown architecture for AutoModelForCausalLM|unsupported quant mode", is_final=True
-    ),
-    pattern(FailureKind.UNSUPPORTED, r"validation errors? for \w*(LlmArgs|Config)", is_final=True),
-    pattern(FailureKind.CRASHED, r"Executor worker returned error|MPI_ABORT was invoked", is_final=True),
-)
-
 FAILURE_PATTERNS: Final[Mapping[str, tuple[FailurePattern, ...]]] = {
     Engine.LLAMA_CPP.value: (*_LLAMA_CPP, *_PORT_TAKEN, *_HOST_MEMORY),
     Engine.VLLM.value: (*_VLLM, *_PORT_TAKEN, *_HOST_MEMORY),
     Engine.SGLANG.value: (*_SGLANG, *_PORT_TAKEN, *_HOST_MEMORY),
-    Engine.TENSORRT_LLM.value: (*_TENSORRT_LLM, *_PORT_TAKEN, *_HOST_MEMORY),
+    Engine.TENSORRT_LLM.value: (*TENSORRT_LLM, *_PORT_TAKEN, *_HOST_MEMORY, *TENSORRT_LLM_LAST),
     Engine.COMMAND.value: (
         *_TORCH_MEMORY,
         pattern(FailureKind.OUT_OF_MEMORY, r"out of memory|insufficient memory|failed to allocate .*buffer"),

@@ -19,12 +19,13 @@ class FailurePattern:
     """A text that a log holds when something failed, and the kind of that failure.
 
     `expression` is searched in each line. `is_final`: a server that says so never becomes ready, though its process
-    may go on; one that is not final is only believed once the process is gone.
+    may go on; one that is not final is only believed once the process is gone. `mend`: what to do, after the line.
     """
 
     kind: FailureKind
     expression: re.Pattern[str]
     is_final: bool = False
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ class Exit:
     kernel_out_of_memory: bool = False
 
 
-def pattern(kind: FailureKind, expression: str, *, is_final: bool = False) -> FailurePattern:
+def pattern(kind: FailureKind, expression: str, *, is_final: bool = False, mend: str = "") -> FailurePattern:
     """A pattern of a regular expression; letter case does not count."""
-    return FailurePattern(kind, re.compile(expression, re.IGNORECASE), is_final)
+    return FailurePattern(kind, re.compile(expression, re.IGNORECASE), is_final, mend)
 
 
 def named_by(patterns: Iterable[FailurePattern], log: str) -> Failure | None:
@@ -46,7 +47,7 @@ def named_by(patterns: Iterable[FailurePattern], log: str) -> Failure | None:
     for known in patterns:
         for line in lines:
             if known.expression.search(line):
-                return Failure(known.kind, quoted(line))
+                return Failure(known.kind, f"{quoted(line)}; {known.mend}" if known.mend else quoted(line))
     return None
 
 

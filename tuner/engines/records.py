@@ -21,7 +21,8 @@ class Record:
     """One run of an engine: who started it, its keeper (the leader of its process group), its port and its files.
 
     `run` stands in the environment of every process of the run. `machine` is where it goes on (`this_machine`): process
-    numbers mean nothing elsewhere. `files` are temporary ones that end with it.
+    numbers mean nothing elsewhere. `files` are temporary ones that end with it. `stop` is a command that ends what is
+    not a process of this machine's users, such as a container.
     """
 
     run: str
@@ -31,14 +32,15 @@ class Record:
     port: int
     files: tuple[Path, ...] = ()
     keeper: Identity | None = None
+    stop: tuple[str, ...] = ()
 
     @classmethod
-    def new(cls, engine: str, port: int, files: tuple[Path, ...] = ()) -> Self:
+    def new(cls, engine: str, port: int, files: tuple[Path, ...] = (), stop: tuple[str, ...] = ()) -> Self:
         """A record of a run that this process is about to start; raises `EngineError` when it cannot see itself."""
         owner = identity_of(os.getpid())
         if owner is None:
             raise EngineError("this process does not see itself among the processes; mount /proc")
-        return cls(uuid.uuid4().hex, this_machine(), owner, engine, port, files)
+        return cls(uuid.uuid4().hex, this_machine(), owner, engine, port, files, stop=stop)
 
     def kept_by(self, keeper: Identity | None) -> Self:
         """The record once its keeper runs."""
@@ -112,6 +114,7 @@ def _record(data: Mapping[str, object]) -> Record | None:
             port=int(str(data["port"])),
             files=tuple(Path(str(path)) for path in _listed(data["files"])),
             keeper=None if keeper is None else _identity(keeper),
+            stop=tuple(str(word) for word in _listed(data.get("stop", []))),
         )
     except (KeyError, TypeError, ValueError):
         return None

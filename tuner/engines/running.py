@@ -80,7 +80,7 @@ class RunningServer:
         return gauges(self._address, path) if self._address is not None and path is not None else {}
 
     def facts(self) -> Mapping[str, object]:
-        """How it was started, as plain data."""
+        """How it was started, and how far its start has come, as plain data."""
         artefact = self._plan.artefact
         return {
             "engine": self._plan.engine,
@@ -94,6 +94,7 @@ class RunningServer:
             "artefact_bytes": artefact.size_bytes,
             "build_seconds": artefact.build_seconds,
             "artefact_was_cached": artefact.was_cached,
+            **self._plan.read(self.log_path),
         }
 
     def log_tail(self) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from tuner.engines.identity import is_alive
 from tuner.engines.members import end_members, members
 from tuner.engines.records import Ledger, Record, this_machine
+from tuner.engines.stop_command import run_stop
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def sweep(ledger: Ledger, grace_seconds: float = _GRACE_SECONDS) -> list[Swept]:
 def _end(ledger: Ledger, record: Record, grace_seconds: float) -> Swept:
     found = len(members(record.run, record.keeper))
     stuck = tuple(end_members(record.run, record.keeper, grace_seconds))
+    run_stop(record.stop)
     if not stuck:
         for path in record.files:
             path.unlink(missing_ok=True)

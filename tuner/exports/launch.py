@@ -43,7 +43,7 @@ def _tensorrt_llm(_: ExportContext) -> list[str]:
 def _vllm(context: ExportContext) -> list[str]:
     knobs = context.trial.configuration
     _without(knobs, "moe_backend", "speculative")
-    sequence = sequence_ceiling(workload_lengths(context), known_model(context))
+    sequence = sequence_ceiling(workload_lengths(context).sequence_max, known_model(context))
     # Without chunked prefill vLLM refuses a step smaller than the longest sequence.
     step = knobs.max_num_tokens if knobs.chunked_prefill else max(knobs.max_num_tokens, sequence)
     words = ["vllm", "serve", '"$checkpoint"', "--host", '"$host"', "--port", '"$port"']
@@ -69,7 +69,7 @@ def _sglang(context: ExportContext) -> list[str]:
     knobs = context.trial.configuration
     _without(knobs, "speculative")
     ranks = knobs.data_parallel_ranks
-    sequence = sequence_ceiling(workload_lengths(context), known_model(context))
+    sequence = sequence_ceiling(workload_lengths(context).sequence_max, known_model(context))
     words = ["python3", "-m", "sglang.launch_server", "--model-path", '"$checkpoint"']
     words += ["--host", '"$host"', "--port", '"$port"']
     words += ["--tp-size", str(knobs.tensor_parallel), "--pp-size", str(knobs.pipeline_parallel)]

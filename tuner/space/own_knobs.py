@@ -7,6 +7,7 @@ others are an engine's own and are held in `Configuration.options`. Where a comm
                 tokens of one step, prompts included), `weights` and `kv_cache` its tensor types, `speculative` its
                 draft-free look-up. `chunked_prefill` and `cuda_graphs` say nothing there: it always chunks by batch.
     vLLM        `max_batch_size` is `--max-num-seqs`, `max_num_tokens` is `--max-num-batched-tokens`.
+    TensorRT-LLM  the fields of the same meaning in its YAML; with `attention_dp` limits are those of one rank.
     SGLang      `max_batch_size` is `--max-running-requests`, `max_num_tokens` is `--chunked-prefill-size`.
 """
 
@@ -16,6 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from tuner.configuration import KNOBS, KnobValue
+from tuner.space.precision import WEIGHTS
 from tuner.spec import Engine
 from tuner.spec_problems import near
 
@@ -150,6 +152,41 @@ _SGLANG: Final = (
 )
 
 
+_TENSORRT_LLM: Final = (
+    *_PARALLEL,
+    EngineKnob(
+        "weights",
+        KnobKind.CHOICE,
+        ("bfloat16", "fp8"),
+        "precision of the weights; of a plain checkpoint made once where it is not there",
+        tuple(WEIGHTS),
+        is_build_time=True,
+    ),
+    EngineKnob(
+        "kv_cache", KnobKind.CHOICE, ("bfloat16", "fp8"), "precision of keys and values", ("auto", "nvfp4"), "auto"
+    ),
+    *_BATCHING,
+    EngineKnob("moe_backend", KnobKind.CHOICE, (), "kernels of the experts"),
+    EngineKnob("speculative", KnobKind.CHOICE, (), "off, mtp:N, ngram:N, eagle3:N:MODEL or draft_target:N:MODEL"),
+    EngineKnob(
+        "backend", KnobKind.CHOICE, ("pytorch",), "tensorrt: engines built beforehand (1.2)", ("tensorrt",), "pytorch"
+    ),
+    EngineKnob("free_gpu_memory_fraction", KnobKind.SHARE, (0.9,), "share of the memory left that the KV cache takes"),
+    EngineKnob("tokens_per_block", KnobKind.WHOLE, (), "tokens of one block of the KV cache", default=32),
+    EngineKnob("block_reuse", KnobKind.SWITCH, (), "what begins like an earlier prompt is not computed again"),
+    EngineKnob(
+        "scheduler_policy",
+        KnobKind.CHOICE,
+        (),
+        "which requests enter a step",
+        ("GUARANTEED_NO_EVICT", "MAX_UTILIZATION", "STATIC_BATCH"),
+        "GUARANTEED_NO_EVICT",
+    ),
+    EngineKnob("stream_interval", KnobKind.WHOLE, (), "tokens that are sent together", default=1),
+    EngineKnob("autotuner", KnobKind.SWITCH, (), "kernels are tried out as the engine starts", default=True),
+)
+
+
 def own_knobs(
     engine: str, cpus: int = 1, given: Mapping[str, tuple[KnobValue, ...]] | None = None
 ) -> tuple[EngineKnob, ...]:
@@ -160,7 +197,12 @@ def own_knobs(
     """
     if engine == Engine.COMMAND:
         return tuple(_given(name, values) for name, values in (given or {}).items())
-    return {Engine.LLAMA_CPP.value: _llama_cpp(cpus), Engine.VLLM.value: _VLLM, Engine.SGLANG.value: _SGLANG}[engine]
+    return {
+        Engine.TENSORRT_LLM.value: _TENSORRT_LLM,
+        Engine.LLAMA_CPP.value: _llama_cpp(cpus),
+        Engine.VLLM.value: _VLLM,
+        Engine.SGLANG.value: _SGLANG,
+    }[engine]
 
 
 def _given(name: str, values: tuple[KnobValue, ...]) -> EngineKnob:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tuner.engines.errors import BuildError, StartCancelledError
 ROOT = Path(__file__).parents[3]
 SLOW_BUILD = """
 import sys, time
+from collections.abc import Callable
 from pathlib import Path
 from tuner.engines.artefacts import ArtefactCache
 
@@ -100,3 +102,43 @@ def test_the_key_is_of_the_content_not_of_the_name(tmp_path: Path) -> None:
     keys = {name: content_key(tmp_path / name, "q8_0") for name in "abc"}
     assert keys["a"] == keys["b"] != keys["c"]
     assert content_key(tmp_path / "a", "q4_0") != keys["a"]
+
+
+def sized(size: int) -> Callable[[Path], None]:
+    def make(part: Path) -> None:
+        part.mkdir()
+        (part / "weights").write_bytes(bytes(size))
+
+    return make
+
+
+def test_the_least_lately_used_go_when_there_are_too_many_bytes(tmp_path: Path) -> None:
+    for number, key in enumerate("abc"):
+        ArtefactCache(tmp_path).get(key, ".fp8", sized(100))
+        os.utime(tmp_path / f"{key}.fp8.json", (number, number))
+    ArtefactCache(tmp_path).get("a", ".fp8", lambda part: pytest.fail("made again"))
+    kept = ArtefactCache(tmp_path, most_bytes=250)
+    kept.get("d", ".fp8", sized(100))
+    assert sorted(path.name for path in tmp_path.glob("*.fp8")) == ["a.fp8", "d.fp8"]
+    assert kept.size_bytes() == 200
+
+
+def test_what_is_in_use_stays_and_so_does_what_was_just_made(tmp_path: Path) -> None:
+    user = ArtefactCache(tmp_path)
+    user.get("used", ".fp8", sized(100))
+    ArtefactCache(tmp_path, most_bytes=10).get("new", ".fp8", sized(100))
+    assert sorted(path.name for path in tmp_path.glob("*.fp8")) == ["new.fp8", "used.fp8"]
+    del user
+    ArtefactCache(tmp_path, most_bytes=10).get("newer", ".fp8", sized(5))
+    assert sorted(path.name for path in tmp_path.glob("*.fp8")) == ["newer.fp8"]
+
+
+def test_the_rest_of_a_killed_build_is_removed(tmp_path: Path) -> None:
+    process = builder(tmp_path, 60)
+    assert eventually((tmp_path / "key.gguf.part").exists, 10)
+    ArtefactCache(tmp_path, most_bytes=1000).get("a", ".fp8", sized(1))
+    assert (tmp_path / "key.gguf.part").exists()
+    process.kill()
+    process.communicate()
+    ArtefactCache(tmp_path, most_bytes=1000).get("b", ".fp8", sized(1))
+    assert not (tmp_path / "key.gguf.part").exists()

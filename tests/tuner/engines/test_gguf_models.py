@@ -148,7 +148,7 @@ def test_the_registry_opens_engines_by_name(tiny_model: Path, tmp_path: Path) ->
     engine = open_engine("llama.cpp", str(tiny_model), tmp_path)
     assert isinstance(engine, LlamaCppEngine)
     with pytest.raises(SpecError) as caught:
-        open_engine("tensorrt-llm", "m", tmp_path)
+        open_engine("triton", "m", tmp_path)
     assert caught.value.problems[0].field == "engine"
     with pytest.raises(SpecError):
         open_engine("command", "m", tmp_path)

@@ -1,18 +1,15 @@
 """Checks an engine configuration before anything starts: fields, values and combinations, in our words."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from pydantic import ValidationError
 
 from tuner.engines.tensorrt_llm.arguments import TrtllmArguments
 from tuner.engines.tensorrt_llm.problems import problems_of
 from tuner.engines.tensorrt_llm.rules import NOWHERE, Surroundings, broken_rules
+from tuner.engines.tensorrt_llm.versions import GENERATIONS
 from tuner.errors import SpecError, SpecProblem
 from tuner.spec_problems import near
-
-MODELS: Final[Mapping[str, type[TrtllmArguments]]] = {"1.2": TrtllmArguments}
-"""The argument model of each engine version that paretune knows."""
 
 
 def check_arguments(
@@ -51,6 +48,6 @@ def parse_arguments(
 
 def _model_of(version: str) -> type[TrtllmArguments]:
     minor = ".".join(version.split(".")[:2])
-    if minor not in MODELS:
-        raise SpecError.of("version", f"TensorRT-LLM {version} is not known; {near(version, MODELS)}")
-    return MODELS[minor]
+    if minor not in GENERATIONS:
+        raise SpecError.of("version", f"TensorRT-LLM {version} is not known; {near(version, GENERATIONS)}")
+    return GENERATIONS[minor].arguments

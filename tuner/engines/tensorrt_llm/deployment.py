@@ -19,6 +19,16 @@ SEQUENCE_MARGIN_TOKENS: Final = 64
 FREE_GPU_MEMORY_FRACTION: Final = 0.9
 """Share of the memory left after loading that the KV cache takes (the engine's default, written out)."""
 
+OWN_FIELDS: Final = {
+    "free_gpu_memory_fraction": "kv_cache_config.free_gpu_memory_fraction",
+    "tokens_per_block": "kv_cache_config.tokens_per_block",
+    "block_reuse": "kv_cache_config.enable_block_reuse",
+    "scheduler_policy": "scheduler_config.capacity_scheduler_policy",
+    "stream_interval": "stream_interval",
+    "autotuner": "enable_autotuner",
+}
+"""Where each knob of TensorRT-LLM's own stands among its arguments."""
+
 _KV_CACHE_TYPES: Final = {"bfloat16": "auto", "auto": "auto", "fp8": "fp8", "nvfp4": "nvfp4"}
 _SPECULATIVE_FORMS: Final = "off, mtp:TOKENS, ngram:TOKENS, eagle3:TOKENS:MODEL or draft_target:TOKENS:MODEL"
 _DRAFTERS: Final = {"ngram": "NGram", "eagle3": "Eagle3", "draft_target": "Draft_Target"}
@@ -30,6 +40,22 @@ def arguments_for(
     """The arguments of one replica. With attention data parallelism batch and token limits are those of one rank.
 
     Raises `SpecError` when the engine is another, a knob has no counterpart, or TensorRT-LLM refuses the combination.
+    """
+    return arguments_of(configuration, lengths.sequence_max, model, gpu)
+
+
+def arguments_of(
+    configuration: Configuration,
+    sequence_tokens: int,
+    model: ModelShape | None = None,
+    gpu: Gpu | None = None,
+    *,
+    reuses_blocks: bool = True,
+    version: str = "1.2",
+) -> TrtllmArguments:
+    """As `arguments_for`, by the longest sequence (tokens), for a version of the engine.
+
+    `reuses_blocks`: what begins like an earlier prompt is not computed again; the `block_reuse` knob goes before it.
     """
     if configuration.engine != Engine.TENSORRT_LLM:
         raise SpecError.of(
@@ -43,12 +69,12 @@ def arguments_for(
         "enable_attention_dp": configuration.attention_dp,
         "max_batch_size": batch_ceiling(configuration),
         "max_num_tokens": configuration.max_num_tokens,
-        "max_seq_len": sequence_ceiling(lengths, model),
+        "max_seq_len": sequence_ceiling(sequence_tokens, model),
         "enable_chunked_prefill": configuration.chunked_prefill,
         "kv_cache_config": {
             "dtype": _kv_cache_type(configuration.kv_cache),
             "free_gpu_memory_fraction": FREE_GPU_MEMORY_FRACTION,
-            "enable_block_reuse": model is None or model.family != "hybrid",
+            "enable_block_reuse": reuses_blocks and (model is None or model.family != "hybrid"),
         },
         "cuda_graph_config": _cuda_graphs(configuration),
         "scheduler_config": {"capacity_scheduler_policy": "GUARANTEED_NO_EVICT"},
@@ -57,7 +83,20 @@ def arguments_for(
         data["moe_config"] = {"backend": configuration.moe_backend.upper()}
     if (speculative := _speculative(configuration.speculative)) is not None:
         data["speculative_config"] = speculative
-    return parse_arguments(data, surroundings=Surroundings(model, gpu, configuration.weights))
+    set_own_knobs(data, configuration)
+    return parse_arguments(data, version=version, surroundings=Surroundings(model, gpu, configuration.weights))
+
+
+def set_own_knobs(data: dict[str, object], configuration: Configuration) -> None:
+    """Writes the knobs that TensorRT-LLM alone has where they belong."""
+    for name, path in OWN_FIELDS.items():
+        value = configuration.knob(name)
+        if value is None:
+            continue
+        parent, _, field = path.rpartition(".")
+        target = data.setdefault(parent, {}) if parent else data
+        if isinstance(target, dict):
+            target[field] = value
 
 
 def batch_ceiling(configuration: Configuration) -> int:
@@ -65,12 +104,12 @@ def batch_ceiling(configuration: Configuration) -> int:
     return configuration.max_batch_size or configuration.requests_per_rank
 
 
-def sequence_ceiling(lengths: Lengths, model: ModelShape | None = None) -> int:
+def sequence_ceiling(longest: int, model: ModelShape | None = None) -> int:
     """Tokens of the longest sequence the engine must hold, within the model's context where that is known."""
-    wanted = lengths.sequence_max + SEQUENCE_MARGIN_TOKENS
+    wanted = longest + SEQUENCE_MARGIN_TOKENS
     if model is None or model.context_tokens == 0:
         return wanted
-    return max(min(wanted, model.context_tokens), lengths.sequence_max)
+    return max(min(wanted, model.context_tokens), longest)
 
 
 def to_yaml(arguments: TrtllmArguments) -> str:

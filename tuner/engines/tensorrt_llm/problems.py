@@ -6,6 +6,8 @@ from typing import Final, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from tuner.engines.tensorrt_llm.arguments import TrtllmArguments
+from tuner.engines.tensorrt_llm.arguments_1_3 import TrtllmArguments13
 from tuner.engines.tensorrt_llm.kv_cache import KvCacheConfig
 from tuner.errors import SpecProblem
 from tuner.spec_problems import near
@@ -24,20 +26,6 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "tp_size": "use tensor_parallel_size",
     "use_cuda_graph": "use cuda_graph_config: {…}, or cuda_graph_config: null to switch CUDA graphs off",
 }
-_NEWER: Final = frozenset(
-    {
-        "disable_mm_encoder",
-        "avg_seq_len",
-        "max_util_for_resume",
-        "iter_perf_stats_interval",
-        "transceiver_runtime",
-        "use_cute_dsl_blockscaling_bmm",
-        "use_cute_dsl_blockscaling_mm",
-        "use_kv_cache_manager_v2",
-        "waiting_queue_policy",
-    }
-)
-"""Fields that came with 1.3."""
 _TYPE_TAGS: Final = frozenset({"mapping", "path", "str", "int", "float", "bool"})
 _PLAIN: Final = {
     "missing": "is missing; give it",
@@ -80,6 +68,18 @@ def _carries(model: type[BaseModel], tag: int | str) -> bool:
     return any(tag in get_args(field.annotation) for field in model.model_fields.values() if field.is_required())
 
 
+def _newer_than(version: str) -> set[str]:
+    """Names of fields at any level that came after this version; empty for the newest."""
+    if not version.startswith("1.2"):
+        return set()
+    return _names_in(TrtllmArguments13) - _names_in(TrtllmArguments)
+
+
+def _names_in(model: type[BaseModel]) -> set[str]:
+    below = (held for field in model.model_fields.values() for held in _models_in(field.annotation))
+    return set(model.model_fields).union(*(_names_in(held) for held in below))
+
+
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
@@ -114,7 +114,7 @@ def _wrong_tag(error: ErrorDetails, version: str) -> str:
 
 
 def _unknown(name: str, parents: Models, version: str) -> str:
-    if name in _NEWER:
+    if name in _newer_than(version):
         return f"unknown to TensorRT-LLM {version}, it came with 1.3; leave it out"
     known = [field for parent in parents for field in parent.model_fields]
     return f"unknown field; {_INSTEAD.get(name) or near(name, known)}"

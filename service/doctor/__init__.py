@@ -1,0 +1,1 @@
+"""What works on a machine, what is missing, and how to get it."""
