@@ -10,7 +10,7 @@ from tuner.power.errors import EnergyUnavailableError
 from tuner.power.nvml import Nvml
 
 _TICK_SECONDS: Final = 0.1
-"""The longest pause of NVML's energy counter: it moves every 20–100 ms (arXiv 2312.02741; shared/FIELD.md §4)."""
+"""The longest pause of NVML's energy counter: it moves every 20–100 ms (arXiv 2312.02741)."""
 
 
 class GpuEnergy:

@@ -8,7 +8,6 @@ import atexit
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from tuner.power import signals
 from tuner.power.errors import (
@@ -24,10 +23,7 @@ from tuner.power.journal import Entry, Journal
 from tuner.power.locks import FileLock
 from tuner.power.nvml import Nvml
 from tuner.power.owner import Owner
-from tuner.power.restoring import is_in_use, put_back
-
-_STEP_WATTS: Final = 1.0
-"""How far a driver may round a limit."""
+from tuner.power.restoring import is_in_use, put_back, set_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +163,6 @@ class _Change:
 
 def _apply(nvml: Nvml, uuid: str, settings: PowerSettings) -> None:
     if settings.limit_watts is not None:
-        nvml.set_power_limit(uuid, settings.limit_watts)
-        taken = nvml.power_limit_watts(uuid)
-        if abs(taken - settings.limit_watts) > _STEP_WATTS:
-            raise PowerRefusedError(
-                f"GPU {uuid} took a power limit of {taken:g} W for {settings.limit_watts:g} W; ask for what it takes"
-            )
+        set_limit(nvml, uuid, settings.limit_watts)
     if settings.clock_mhz is not None:
         nvml.lock_clocks(uuid, settings.clock_mhz)

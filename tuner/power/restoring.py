@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tuner.power.errors import JournalError, PowerError
+from tuner.power.errors import JournalError, PowerError, PowerRefusedError
 from tuner.power.journal import Entry, Journal
 from tuner.power.locks import FileLock
 from tuner.power.nvml import Nvml, open_nvml
 
 _LOG = logging.getLogger(__name__)
 _SAME_WATTS: Final = 0.5
+_STEP_WATTS: Final = 1.0
+"""How far a driver may round a limit."""
 
 
 class Outcome(StrEnum):
@@ -65,7 +67,7 @@ def put_back(nvml: Nvml, journal: Journal, entry: Entry) -> str:
     if entry.limit_watts is not None:
         current = nvml.power_limit_watts(entry.uuid)
         if abs(current - entry.limit_watts) >= _SAME_WATTS:
-            nvml.set_power_limit(entry.uuid, entry.limit_watts)
+            set_limit(nvml, entry.uuid, entry.limit_watts)
             done.append(f"power limit from {current:g} W back to {entry.limit_watts:g} W")
     if entry.unlock_clocks:
         nvml.unlock_clocks(entry.uuid)
@@ -88,6 +90,14 @@ def is_in_use(journal: Journal, lock: FileLock, uuid: str) -> bool:
         ) from error
     entry = journal.entry(uuid)
     return entry is None or not entry.owner.is_gone()
+
+
+def set_limit(nvml: Nvml, uuid: str, watts: float) -> None:
+    """Sets a power limit and looks whether the GPU keeps it; raises `PowerRefusedError` when not."""
+    nvml.set_power_limit(uuid, watts)
+    taken = nvml.power_limit_watts(uuid)
+    if abs(taken - watts) > _STEP_WATTS:
+        raise PowerRefusedError(f"GPU {uuid} took a power limit of {taken:g} W for {watts:g} W; ask for what it takes")
 
 
 def _restored(nvml: Nvml | None, journal: Journal, uuid: str, missing: str) -> Restored:

@@ -3,8 +3,8 @@
  * NVML_STUB_FOLDER holds gpu0, gpu1, ...; each is a folder with one small file per property, read anew at every call, so
  * that a test and several processes see one machine: limits stick because they are files. `fail_<function>` in a GPU's
  * folder makes that call fail with the code it holds; `lost` lets every call fail; `no_permission` beside the GPUs
- * refuses every change. Power follows watts_base + watts_swing * sin(2 pi (t - phase) / period), cut off at the limit,
- * on CLOCK_MONOTONIC; the energy counter is its integral, and moves every tick_ms. Test equipment, never a figure's source.
+ * refuses every change. Power follows `curve`, a sine on CLOCK_MONOTONIC, cut off at the limit; the energy counter is its
+ * integral, and moves every tick_ms. Test equipment, never a figure's source.
  */
 #include <math.h>
 #include <stdint.h>
@@ -48,15 +48,21 @@ static double number(int gpu, const char *key, double fallback) {
     return text(gpu, key, found, sizeof found) ? strtod(found, NULL) : fallback;
 }
 
-static void put(int gpu, const char *key, double value) {
+static void put_text(int gpu, const char *key, const char *value) {
     char path[4096], part[4200];
     path_of(path, sizeof path, gpu, key);
     snprintf(part, sizeof part, "%s.part%d", path, (int)getpid());
     FILE *file = fopen(part, "w");
     if (!file) return;
-    fprintf(file, "%.17g\n", value);
+    fprintf(file, "%s\n", value);
     fclose(file);
     rename(part, path);
+}
+
+static void put(int gpu, const char *key, double value) {
+    char line[64];
+    snprintf(line, sizeof line, "%.17g", value);
+    put_text(gpu, key, line);
 }
 
 static void drop(int gpu, const char *key) {
@@ -91,23 +97,31 @@ static double now(void) {
 
 static double limit_watts(int gpu) { return number(gpu, "power_limit_mw", 700000) / 1000; }
 
-static double watts_at(int gpu, double t) {
-    double period = number(gpu, "period_s", 1), phase = number(gpu, "phase_s", 0);
-    double watts = number(gpu, "watts_base", 100) + number(gpu, "watts_swing", 0) * sin(2 * M_PI * (t - phase) / period);
-    return fmin(watts, limit_watts(gpu));
+/* Watts: base + swing * sin(2 pi (t - phase) / period); joules are what was used until the moment `since`. */
+typedef struct { double base, swing, period, phase, since, joules; } Curve;
+
+static Curve curve_of(int gpu) {
+    Curve c = {100, 0, 1, 0, 0, 0};
+    char line[256];
+    if (text(gpu, "curve", line, sizeof line))
+        sscanf(line, "%lf %lf %lf %lf %lf %lf", &c.base, &c.swing, &c.period, &c.phase, &c.since, &c.joules);
+    return c;
 }
 
+static double uncut_watts(Curve c, double t) { return c.base + c.swing * sin(2 * M_PI * (t - c.phase) / c.period); }
+
+static double watts_at(int gpu, double t) { return fmin(uncut_watts(curve_of(gpu), t), limit_watts(gpu)); }
+
 static double joules_at(int gpu, double t) {
-    double base = number(gpu, "watts_base", 100), swing = number(gpu, "watts_swing", 0), limit = limit_watts(gpu);
-    double period = number(gpu, "period_s", 1), phase = number(gpu, "phase_s", 0), since = number(gpu, "since_s", 0);
-    double joules = number(gpu, "since_joules", 0), turn = 2 * M_PI / period;
-    if (t <= since) return joules;
-    if (base + fabs(swing) <= limit)
-        return joules + base * (t - since) + swing / turn * (cos(turn * (since - phase)) - cos(turn * (t - phase)));
-    long steps = 1 + (long)((t - since) / 0.001);
-    double step = (t - since) / (double)steps;
-    for (long i = 0; i < steps; i++)
-        joules += step * fmin(base + swing * sin(turn * (since + (i + 0.5) * step - phase)), limit);
+    Curve c = curve_of(gpu);
+    double limit = limit_watts(gpu), turn = 2 * M_PI / c.period, seconds = t - c.since, joules = c.joules;
+    if (seconds <= 0) return joules;
+    if (c.base + fabs(c.swing) <= limit)
+        return joules + c.base * seconds
+            + c.swing / turn * (cos(turn * (c.since - c.phase)) - cos(turn * (t - c.phase)));
+    long steps = 1 + (long)(seconds / 0.001);
+    double step = seconds / (double)steps;
+    for (long i = 0; i < steps; i++) joules += step * fmin(uncut_watts(c, c.since + (i + 0.5) * step), limit);
     return joules;
 }
 
@@ -164,9 +178,11 @@ Return nvmlDeviceSetPowerManagementLimit(Device device, unsigned milliwatts) {
     START_CHANGE(device);
     double lowest = number(gpu, "power_min_mw", 200000), highest = number(gpu, "power_max_mw", 700000), t = now();
     if (milliwatts < lowest || milliwatts > highest) return INVALID;
-    double asked = fmin(milliwatts, number(gpu, "clamp_mw", highest)), joules = joules_at(gpu, t);
-    put(gpu, "since_joules", joules);
-    put(gpu, "since_s", t);
+    double asked = fmax(milliwatts, number(gpu, "floor_mw", lowest)), joules = joules_at(gpu, t);
+    Curve c = curve_of(gpu);
+    char line[256];
+    snprintf(line, sizeof line, "%.17g %.17g %.17g %.17g %.17g %.17g", c.base, c.swing, c.period, c.phase, t, joules);
+    put_text(gpu, "curve", line);
     put(gpu, "power_limit_mw", asked);
     return OK;
 }

@@ -33,6 +33,32 @@ def environment(library: Path, machine: "Machine") -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """Watts over time: `base + swing * sin(2 pi (t - phase) / period)`, and the energy until `since`; the truth."""
+
+    base: float
+    swing: float
+    period: float
+    phase: float
+    since: float
+    joules: float
+
+    def line(self) -> str:
+        """As `nvml_stub.c` reads it."""
+        return f"{self.base} {self.swing} {self.period} {self.phase} {self.since} {self.joules}"
+
+    def joules_at(self, moment: float) -> float:
+        """Energy until a moment of the monotonic clock, where no limit cuts the curve off."""
+        turn = 2 * math.pi / self.period
+        swung = math.cos(turn * (self.since - self.phase)) - math.cos(turn * (moment - self.phase))
+        return self.joules + self.base * (moment - self.since) + self.swing / turn * swung
+
+    def joules_between(self, start: float, end: float) -> float:
+        """Energy between two moments."""
+        return self.joules_at(end) - self.joules_at(start)
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptedGpu:
     """One GPU; properties are those that `nvml_stub.c` reads, and what is set is seen at once."""
 
@@ -69,12 +95,16 @@ class ScriptedGpu:
         """The clock that is locked."""
         return self.get("locked_mhz")
 
-    def joules_between(self, start: float, end: float) -> float:
-        """The truth: energy between two moments of the monotonic clock, where no limit cuts the curve off."""
-        base, swing = self.get("watts_base") or 0.0, self.get("watts_swing") or 0.0
-        period, phase = self.get("period_s") or 1.0, self.get("phase_s") or 0.0
-        turn = 2 * math.pi / period
-        return base * (end - start) + swing / turn * (math.cos(turn * (start - phase)) - math.cos(turn * (end - phase)))
+    def draw(self, base: float, swing: float = 0.0, period: float = 1.0) -> Curve:
+        """From now on it draws `base + swing * sin(…)` watts; what it used before stays counted."""
+        now = time.monotonic()
+        curve = Curve(base, swing, period, now, now, self._joules_at(now))
+        self.set(curve=curve.line())
+        return curve
+
+    def _joules_at(self, moment: float) -> float:
+        path = self.folder / "curve"
+        return Curve(*map(float, path.read_text().split())).joules_at(moment) if path.exists() else 0.0
 
 
 class Machine:
@@ -93,10 +123,9 @@ class Machine:
             "uuid": gpu.uuid,
             "name": "NVIDIA H100 80GB HBM3",
             "power_limit_mw": 700_000,
-            "watts_base": 100,
-            "since_s": time.monotonic(),
         }
         gpu.set(**(plain | properties))
+        gpu.draw(100)
         self.gpus.append(gpu)
         return gpu
 
@@ -113,3 +142,8 @@ class Machine:
     def allow_changes(self) -> None:
         """Takes that back."""
         (self.folder / "no_permission").unlink(missing_ok=True)
+
+
+def is_changed(*gpus: ScriptedGpu) -> list[bool]:
+    """Whether each GPU is set otherwise than a new one."""
+    return [(gpu.limit_watts, gpu.locked_mhz) != (700, None) for gpu in gpus]

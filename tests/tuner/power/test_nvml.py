@@ -75,9 +75,8 @@ def test_an_unknown_gpu_is_an_error(nvml: Nvml) -> None:
 
 def test_figures_come_in_si_units(machine: Machine, nvml: Nvml) -> None:
     gpu = machine.gpus[0]
-    gpu.set(
-        memory_used_mib=1000, processes="4242 1048576", throttle=0x4 | 0x40, celsius=71, sm_mhz=1755, watts_base=321
-    )
+    gpu.set(memory_used_mib=1000, processes="4242 1048576", throttle=0x4 | 0x40, celsius=71, sm_mhz=1755)
+    gpu.draw(321)
     assert nvml.memory(gpu.uuid).used_bytes == 1000 * 2**20
     assert nvml.processes(gpu.uuid) == (GpuProcess(4242, 2**20),)
     assert nvml.throttle_reasons(gpu.uuid) == {ThrottleReason.POWER_CAP, ThrottleReason.HARDWARE_THERMAL}
@@ -98,7 +97,8 @@ def test_what_a_gpu_does_not_have_is_unknown_not_zero(machine: Machine, nvml: Nv
 
 def test_an_older_driver_gives_mean_power_for_that_of_the_moment(machine: Machine, nvml: Nvml) -> None:
     gpu = machine.gpus[0]
-    gpu.set(fail_power_instant=3, watts_base=250)
+    gpu.set(fail_power_instant=3)
+    gpu.draw(250)
     assert nvml.power_watts(gpu.uuid) == pytest.approx(250)
 
 

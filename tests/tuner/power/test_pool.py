@@ -1,19 +1,18 @@
 """GPUs as a pool: whole, well, and never lent twice."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.tuner.power.lending import MakePool, add, at_once, uuids
 from tests.tuner.power.scripted import Machine, environment
 from tuner.power.errors import PowerError, TakeCancelledError, TooFewGpusError, VisibleGpusError
-from tuner.power.nvml import open_nvml
 from tuner.power.pool import GpuPool, open_pool
 
 ROOT = Path(__file__).parents[3]
@@ -24,40 +23,6 @@ with open_pool(pathlib.Path(sys.argv[1]), {}) as pool, pool.take(int(sys.argv[2]
     print(*devices, flush=True)
     time.sleep(60)
 """
-
-MakePool = Callable[..., GpuPool]
-
-
-@pytest.fixture
-def make_pool(machine: Machine, tmp_path: Path) -> Iterator[MakePool]:
-    """Opens the machine's pool; memory that is not free after `settle_seconds` counts as another's."""
-    with contextlib.ExitStack() as sessions:
-
-        def make(settle_seconds: float = 0.0, **variables: str) -> GpuPool:
-            nvml = sessions.enter_context(open_nvml())
-            xids = sessions.enter_context(nvml.listening())
-            return GpuPool(nvml, tmp_path / "gpus", variables, xids, settle_seconds)
-
-        yield make
-
-
-def uuids(machine: Machine, *numbers: int) -> tuple[str, ...]:
-    return tuple(machine.gpus[number].uuid for number in numbers)
-
-
-def add(machine: Machine, count: int) -> None:
-    for _ in range(count):
-        machine.add()
-
-
-def at_once(pool: GpuPool, count: int) -> tuple[str, ...] | None:
-    """What the pool lends without waiting; `None` when it would wait."""
-    try:
-        with pool.take(count, lambda: True) as devices:
-            return devices
-    except TakeCancelledError:
-        return None
-
 
 # ---- lending
 
@@ -207,78 +172,6 @@ def test_without_nvlink_a_group_stays_on_one_socket(machine: Machine, make_pool:
     for number in range(4):
         machine.add(node=number % 2)
     assert at_once(make_pool(), 2) == uuids(machine, 0, 2)
-
-
-# ---- health
-
-AILMENTS: Mapping[str, tuple[dict[str, float | str], str]] = {
-    "ECC": ({"ecc_uncorrected": 2}, "2 memory errors that ECC could not correct"),
-    "broken rows": ({"remap_failed": 1}, "broken memory rows"),
-    "MIG": ({"mig": 1}, "MIG mode is on"),
-    "off the bus": ({"lost": 1}, "does not answer any more"),
-    "Xid": ({"xid": 119}, "Xid 119"),
-}
-
-
-@pytest.mark.parametrize("ailment", AILMENTS)
-def test_a_gpu_that_is_not_well_is_skipped_and_the_reason_is_said(
-    machine: Machine, make_pool: MakePool, ailment: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    properties, reason = AILMENTS[ailment]
-    add(machine, 2)
-    pool = make_pool()
-    machine.gpus[0].set(**properties)
-    assert at_once(pool, 1) == uuids(machine, 1)
-    [skipped] = pool.survey().skipped
-    assert reason in str(skipped)
-    assert reason in caplog.text
-    with pytest.raises(TooFewGpusError, match="2 GPUs are needed and 1 can be used here.*" + reason), pool.take(2):
-        pass
-
-
-def test_a_gpu_that_was_lost_before_the_worker_started_is_told_too(machine: Machine, make_pool: MakePool) -> None:
-    machine.add(lost=1)
-    machine.add()
-    [skipped] = make_pool().survey().skipped
-    assert (skipped.index, skipped.gpu) == (0, None)
-
-
-def test_a_fault_of_a_program_does_not_speak_against_the_gpu(machine: Machine, make_pool: MakePool) -> None:
-    add(machine, 1)
-    pool = make_pool()
-    machine.gpus[0].set(xid=31)
-    assert at_once(pool, 1) == uuids(machine, 0)
-
-
-HINDRANCES: Mapping[str, tuple[dict[str, float | str], str]] = {
-    "foreign process": ({"processes": f"{os.getpid()} 1048576", "memory_used_mib": 500}, f"process {os.getpid()}"),
-    "unseen process": ({"memory_used_mib": 3000}, "2.9 GiB are in use by a process that is not seen from here"),
-    "heat": ({"throttle": 0x20, "celsius": 91}, "throttled while idle .thermal at 91 °C"),
-}
-
-
-@pytest.mark.parametrize("hindrance", HINDRANCES)
-def test_a_gpu_that_others_use_or_that_is_hot_is_waited_for_then_left_out(
-    machine: Machine, make_pool: MakePool, hindrance: str
-) -> None:
-    properties, reason = HINDRANCES[hindrance]
-    add(machine, 2)
-    machine.gpus[0].set(**properties)
-    assert at_once(make_pool(settle_seconds=30), 2) is None
-    pool = make_pool(settle_seconds=0)
-    assert at_once(pool, 1) == uuids(machine, 1)
-    with pytest.raises(TooFewGpusError, match=reason), pool.take(2):
-        pass
-
-
-def test_a_lent_gpu_may_be_busy_and_hot(machine: Machine, make_pool: MakePool) -> None:
-    add(machine, 1)
-    pool = make_pool()
-    with pool.take(1):
-        machine.gpus[0].set(memory_used_mib=70_000, throttle=0x20, processes="4242 1048576")
-        survey = pool.survey()
-        assert [gpu.uuid for gpu in survey.lent] == [*uuids(machine, 0)]
-        assert (survey.hindered, survey.skipped) == ((), ())
 
 
 # ---- which GPUs are the worker's
