@@ -63,4 +63,4 @@ def test_the_knobs_of_a_command_are_its_own() -> None:
 
 def test_an_engine_that_is_not_started_from_here_has_none() -> None:
     with pytest.raises(KeyError):
-        own_knobs("tensorrt-llm")
+        own_knobs("triton")
