@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +28,7 @@ from tuner.errors import KernelDataError, SpecError
 
 if TYPE_CHECKING:
     from tuner.evaluators.pool import EvaluationPool
+    from tuner.evaluators.source import Workshop
 
 IDLE_SECONDS: Final = 0.2
 """How often an idle worker looks for a job."""
@@ -54,14 +54,14 @@ def work(
     """
     with Database(settings.url) as database:
         if pool is not None:
-            _serve(database, pool, stop, clock, settings.data_dir, once=once)
+            _serve(database, pool, stop, clock, settings, once=once)
             return
         from tuner.evaluators.pool import EvaluationPool
 
         while not stop.is_set():
             try:
                 with EvaluationPool() as owned:
-                    _serve(database, owned, stop, clock, settings.data_dir, once=once)
+                    _serve(database, owned, stop, clock, settings, once=once)
                     return
             except BrokenExecutor:
                 _log.exception("an evaluating process died (out of memory?); starting new ones")
@@ -88,7 +88,7 @@ def _serve(
     pool: "EvaluationPool",
     stop: threading.Event,
     clock: Clock,
-    data_dir: Path,
+    settings: Settings,
     *,
     once: bool,
 ) -> None:
@@ -99,7 +99,7 @@ def _serve(
     while not stop.is_set():
         lease = _next(database, owner, stop, clock)
         if lease is not None:
-            _run(database, lease, pool, stop, clock, data_dir)
+            _run(database, lease, pool, stop, clock, settings)
         elif once:
             return
         else:
@@ -136,14 +136,14 @@ def _next(database: Database, owner: str, stop: threading.Event, clock: Clock) -
 
 
 def _run(
-    database: Database, lease: Lease, pool: "EvaluationPool", stop: threading.Event, clock: Clock, data_dir: Path
+    database: Database, lease: Lease, pool: "EvaluationPool", stop: threading.Event, clock: Clock, settings: Settings
 ) -> None:
     """Runs one job to an end that the database knows of; only the end of the process escapes it."""
     _log.info("job %s: running", lease.job_id)
     with Heartbeat(database, lease, clock) as heartbeat:
         report = Report(database, lease, heartbeat, stop, clock)
         try:
-            _study(lease, report, LeasedMemory(database, lease, clock), pool, data_dir)
+            _study(lease, report, LeasedMemory(database, lease, clock), pool, settings)
         except LeaseLost as error:
             _log.warning("job %s: %s", lease.job_id, error.detail)
         except SQLAlchemyError:
@@ -151,14 +151,13 @@ def _run(
             stop.wait(BACK_OFF_SECONDS)
 
 
-def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "EvaluationPool", data_dir: Path) -> None:
+def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "EvaluationPool", settings: Settings) -> None:
     from tuner.engines.errors import EngineError
-    from tuner.evaluators.source import Workshop
     from tuner.search.run import run_job
 
-    workshop = Workshop(data_dir, data_dir / "measurements" / lease.job_id)
     try:
         earlier = report.earlier() if lease.spec.measures else ()
+        workshop = _workshop(lease, settings) if lease.spec.measures else None
         result = run_job(lease.spec, report, pool, memory, earlier, workshop)
     except (LeaseLost, OperationalError, InterfaceError):
         raise
@@ -184,6 +183,16 @@ def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "Evaluation
         else:
             report.finished(result)
             _log.info("job %s: %d trials in %.1f s", lease.job_id, result.evaluated, result.wall_seconds)
+
+
+def _workshop(lease: Lease, settings: Settings) -> "Workshop":
+    """Where the job's engines are built and run."""
+    from service.workers.engines import artefacts_of, tensorrt_llm_of
+    from tuner.evaluators.source import Workshop
+
+    data_dir = settings.data_dir.expanduser()
+    folder = data_dir / "measurements" / lease.job_id
+    return Workshop(data_dir, folder, tensorrt_llm_of(settings), artefacts_of(settings))
 
 
 def _short(error: Exception) -> str:

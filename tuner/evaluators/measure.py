@@ -299,7 +299,14 @@ def opened(spec: JobSpec, workshop: Workshop) -> Iterator[tuple[Engine, EngineSo
     Raises `SpecError` for an engine, a model or an objective that cannot be measured here.
     """
     sweep(ledger_of(workshop.data_dir))
-    engine = open_engine(spec.engine[0].value, spec.model, workshop.data_dir, spec.command)
+    engine = open_engine(
+        spec.engine[0].value,
+        spec.model,
+        workshop.data_dir,
+        spec.command,
+        tensorrt_llm=workshop.tensorrt_llm,
+        artefacts=workshop.artefacts,
+    )
     meter = MachineMeter() if spec.hardware.gpu == (_PROCESSOR,) else None
     with EngineSource(spec, engine, workshop.folder, meter) as source:
         source.check()

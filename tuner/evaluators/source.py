@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tuner.configuration import Configuration
 from tuner.space.replay_table import ReplayTable
 from tuner.trial import Measurement
+
+if TYPE_CHECKING:
+    from tuner.engines.tensorrt_llm.engine import Artefacts
+    from tuner.engines.tensorrt_llm.installation import Installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Where engines are built and run: the data directory (artefacts, records of servers), and a job's own folder."""
+    """Where engines are built and run: the data directory (artefacts, records of servers), and a job's own folder.
+
+    `tensorrt_llm`: where TensorRT-LLM is installed; `artefacts`: where its artefacts are kept; defaults without.
+    """
 
     data_dir: Path
     folder: Path
+    tensorrt_llm: "Installation | None" = None
+    artefacts: "Artefacts | None" = None
 
 
 class MeasurementSource(Protocol):
