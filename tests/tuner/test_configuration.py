@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.configuration import KNOBS, Configuration
+from tuner.configuration import KNOBS, Configuration, KnobValue
 
 CONTRACT = """gpu replicas tensor_parallel pipeline_parallel expert_parallel attention_dp weights kv_cache
 max_batch_size max_num_tokens concurrency chunked_prefill cuda_graphs moe_backend speculative
@@ -41,9 +41,20 @@ def test_a_configuration_survives_being_written_and_read(configuration: Configur
     assert list(written) == [knob for knob in KNOBS if knob in written]
 
 
-def test_an_unknown_knob_is_refused() -> None:
+def test_a_knob_that_is_not_common_is_no_field() -> None:
     with pytest.raises(TypeError):
-        Configuration.from_dict({"engine": "vllm", "gpu": "h100_sxm", "tensor_paralel": 2})
+        Configuration(engine="vllm", gpu="h100_sxm", tensor_paralel=2)  # type: ignore[call-arg]
+
+
+def test_what_is_no_common_knob_is_kept_as_the_engines_own() -> None:
+    plain: dict[str, KnobValue] = {"engine": "llama.cpp", "gpu": "cpu", "threads": 2, "flash_attention": True}
+
+    found = Configuration.from_dict(plain)
+
+    assert found.options == (("flash_attention", True), ("threads", 2))
+    assert found.knob("threads") == 2
+    assert plain.items() <= found.to_dict().items()
+    assert Configuration.from_dict(found.to_dict()) == found
 
 
 @given(CONFIGURATIONS)
