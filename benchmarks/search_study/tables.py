@@ -4,7 +4,7 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -204,8 +204,3 @@ def _permuted(prior: Sequence[PriorRow], configurations: Sequence[Configuration]
         for row, other in zip(rows, random.permutation(rows), strict=True):
             found[row] = prior[int(other)]
     return tuple(found)
-
-
-def without_prior(case: Case) -> Case:
-    """The same landscape where nothing can be simulated."""
-    return replace(case, prior=tuple(PriorRow(({}, {}), None, None) for _ in case.prior))

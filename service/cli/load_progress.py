@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from service.cli.progress import bar
 from tuner.load.result import Progress, Standing
 
 
@@ -16,17 +17,7 @@ def shown_load() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield phase_lines(lambda line: print(line, file=sys.stderr, flush=True))
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        transient=True,
-        auto_refresh=False,
-    )
+    progress = bar(auto_refresh=False)
     task = progress.add_task("probing", total=None, note="")
 
     def show(standing: Standing) -> None:

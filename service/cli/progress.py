@@ -29,18 +29,23 @@ def display() -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield LineDisplay(lambda line: print(line, file=sys.stderr, flush=True))
         return
+    with bar() as progress:
+        yield BarDisplay(progress)
+
+
+def bar(*, auto_refresh: bool = True) -> "Progress":
+    """A bar on standard error with a description before it and a `note` behind; it goes with its end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    progress = Progress(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
         transient=True,
+        auto_refresh=auto_refresh,
     )
-    with progress:
-        yield BarDisplay(progress)
 
 
 class BarDisplay:

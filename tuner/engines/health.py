@@ -8,7 +8,7 @@ from typing import Final
 
 from tuner.engines.asking import get
 from tuner.engines.base import Address
-from tuner.engines.identity import identity_of, is_alive
+from tuner.identity import identity_of, is_alive
 
 _OK: Final = 200
 

@@ -13,8 +13,8 @@ from tuner.engines import keeper as keeper_module
 from tuner.engines.environment import RUN_VARIABLE
 from tuner.engines.errors import EngineError
 from tuner.engines.hang import Work
-from tuner.engines.identity import Identity, identity_of
 from tuner.engines.members import end_members, members, tree_pids, work_of
+from tuner.identity import Identity, identity_of
 
 _KEEPER: Final = str(Path(keeper_module.__file__))
 _MARGIN_SECONDS: Final = 5.0

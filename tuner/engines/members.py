@@ -7,7 +7,7 @@ import psutil
 
 from tuner.engines.environment import RUN_VARIABLE
 from tuner.engines.hang import Work
-from tuner.engines.identity import Identity, is_alive
+from tuner.identity import Identity, is_alive
 
 _KILL_SECONDS: Final = 5.0
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tuner.engines.errors import EngineError
-from tuner.engines.identity import Identity, identity_of
+from tuner.identity import Identity, identity_of, this_machine
 
 _SUFFIX: Final = ".json"
 
@@ -86,13 +85,6 @@ class Ledger:
 
     def _path(self, run: str) -> Path:
         return self.folder / f"{run}{_SUFFIX}"
-
-
-def this_machine() -> str:
-    """The machine or container, as far as process numbers go: its host name and its process namespace."""
-    with suppress(OSError):
-        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
-    return socket.gethostname()
 
 
 def _read(path: Path) -> Record | None:

@@ -50,8 +50,6 @@ _MAKERS: Final[Mapping[str, Callable[[Opening], Engine]]] = {
     EngineName.SGLANG.value: lambda o: SglangEngine(o.model, o.data_dir, choose_port=o.choose_port),
     EngineName.COMMAND.value: _command,
 }
-MEASURED_ENGINES: Final = tuple(_MAKERS)
-"""Engines that can be started from here."""
 
 
 def open_engine(

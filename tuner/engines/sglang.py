@@ -3,37 +3,24 @@
 Flags: SGLang's `docs/advanced_features/server_arguments.md`, looked up 2026-11.
 """
 
-from pathlib import Path
 from typing import Final
 
 from tuner.configuration import Configuration
 from tuner.engines.base import Launch
 from tuner.engines.checkpoint import illegal_weights, online_fp8
-from tuner.engines.plan import ServerPlan
-from tuner.engines.ports import HOST, free_port
-from tuner.engines.running import ChoosePort
-from tuner.engines.served import ServedEngine, version_at
-from tuner.space.own_knobs import EngineKnob, own_knobs
+from tuner.engines.flagged import FlaggedEngine, caches_prefixes
+from tuner.engines.ports import HOST
 from tuner.spec import Engine
 
-PROGRAM: Final = ("python3", "-m", "sglang.launch_server")
 _CACHE_TYPES: Final = {"bfloat16": "auto", "auto": "auto", "fp8": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2"}
 
 
-class SglangEngine(ServedEngine):
+class SglangEngine(FlaggedEngine):
     """SGLang's OpenAI-compatible server."""
 
-    def __init__(
-        self, model: str, data_dir: Path, program: tuple[str, ...] = PROGRAM, choose_port: ChoosePort = free_port
-    ) -> None:
-        """`program`: what is written before the flags, such as the interpreter of SGLang's own environment."""
-        super().__init__(Engine.SGLANG.value, model, data_dir, choose_port)
-        self._program = program
-
-    @property
-    def knobs(self) -> tuple[EngineKnob, ...]:
-        """The knobs it understands."""
-        return own_knobs(self.name)
+    engine = Engine.SGLANG
+    default_program = ("python3", "-m", "sglang.launch_server")
+    version_paths = ("/server_info", "/get_server_info")
 
     def illegal_together(self, configuration: Configuration) -> str | None:
         """Rules that SGLang holds its own arguments to, and those that keep a figure honest."""
@@ -47,20 +34,9 @@ class SglangEngine(ServedEngine):
             return f"max_num_tokens {knobs.max_num_tokens} is no multiple of page_size {page}; choose one that is"
         return illegal_weights(self._model, knobs.weights)
 
-    def plan(self, launch: Launch) -> ServerPlan:
-        """The server of a launch."""
-        return ServerPlan(
-            engine=self.name,
-            model=self._model,
-            arguments=lambda port: (*self._program, *arguments(self._model, launch, port)),
-            folder=launch.folder,
-            artefact=launch.artefact,
-            start_timeout_seconds=self.start_timeout(launch),
-            patterns=self.failure_patterns,
-            devices=launch.devices,
-            metrics_path="/metrics",
-            version=lambda address: version_at(address, "/server_info", "/get_server_info"),
-        )
+    def flags(self, launch: Launch, port: int) -> tuple[str, ...]:
+        """What follows the program on the command line."""
+        return arguments(self._model, launch, port)
 
 
 def arguments(model: str, launch: Launch, port: int) -> tuple[str, ...]:
@@ -79,15 +55,10 @@ def arguments(model: str, launch: Launch, port: int) -> tuple[str, ...]:
     words += ["--kv-cache-dtype", _CACHE_TYPES[knobs.kv_cache]]
     words += ["--quantization", "fp8"] if online_fp8(model, knobs.weights) else []
     words += ["--cuda-graph-max-bs", str(batch)] if knobs.cuda_graphs else ["--disable-cuda-graph"]
-    words += [] if _caches_prefixes(launch) else ["--disable-radix-cache"]
+    words += [] if caches_prefixes(launch) else ["--disable-radix-cache"]
     words += ["--speculative-algorithm", "NGRAM"] if knobs.speculative == "ngram" else []
     words += ["--moe-runner-backend", knobs.moe_backend.lower()] if knobs.moe_backend is not None else []
     for name in ("mem_fraction_static", "page_size", "schedule_policy"):
         value = knobs.knob(name)
         words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
     return (*words, "--enable-metrics")
-
-
-def _caches_prefixes(launch: Launch) -> bool:
-    own = launch.configuration.knob("prefix_caching")
-    return launch.shares_prefixes if own is None else bool(own)

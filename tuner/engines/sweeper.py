@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from tuner.engines.identity import is_alive
 from tuner.engines.members import end_members, members
-from tuner.engines.records import Ledger, Record, this_machine
+from tuner.engines.records import Ledger, Record
 from tuner.engines.stop_command import run_stop
+from tuner.identity import is_alive, this_machine
 
 _LOG = logging.getLogger(__name__)
 

@@ -4,39 +4,26 @@ Flags: vLLM's engine arguments (docs.vllm.ai, 0.11 to 0.29), looked up 2026-11.
 """
 
 import json
-from pathlib import Path
 from typing import Final
 
 from tuner.configuration import Configuration
 from tuner.engines.base import Launch
 from tuner.engines.checkpoint import illegal_weights, online_fp8
-from tuner.engines.plan import ServerPlan
-from tuner.engines.ports import HOST, free_port
-from tuner.engines.running import ChoosePort
-from tuner.engines.served import ServedEngine, version_at
-from tuner.space.own_knobs import EngineKnob, own_knobs
+from tuner.engines.flagged import FlaggedEngine, caches_prefixes
+from tuner.engines.ports import HOST
 from tuner.spec import Engine
 
-PROGRAM: Final = ("vllm",)
 _CACHE_TYPES: Final = {"bfloat16": "auto", "auto": "auto", "fp8": "fp8", "fp8_e5m2": "fp8_e5m2"}
 # prompt look-up as vLLM's own documentation sets it
 _LOOK_UP: Final = {"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4}
 
 
-class VllmEngine(ServedEngine):
+class VllmEngine(FlaggedEngine):
     """vLLM's OpenAI-compatible server."""
 
-    def __init__(
-        self, model: str, data_dir: Path, program: tuple[str, ...] = PROGRAM, choose_port: ChoosePort = free_port
-    ) -> None:
-        """`program`: what is written before `serve`, such as the path of vLLM in its own environment."""
-        super().__init__(Engine.VLLM.value, model, data_dir, choose_port)
-        self._program = program
-
-    @property
-    def knobs(self) -> tuple[EngineKnob, ...]:
-        """The knobs it understands."""
-        return own_knobs(self.name)
+    engine = Engine.VLLM
+    default_program = ("vllm",)
+    version_paths = ("/version",)
 
     def illegal_together(self, configuration: Configuration) -> str | None:
         """Rules that vLLM holds its own arguments to, and those that keep a figure honest."""
@@ -49,20 +36,9 @@ class VllmEngine(ServedEngine):
             return f"max_num_tokens {knobs.max_num_tokens} holds no token of each of {knobs.max_batch_size} requests; raise it"
         return illegal_weights(self._model, knobs.weights)
 
-    def plan(self, launch: Launch) -> ServerPlan:
-        """The server of a launch."""
-        return ServerPlan(
-            engine=self.name,
-            model=self._model,
-            arguments=lambda port: (*self._program, *arguments(self._model, launch, port)),
-            folder=launch.folder,
-            artefact=launch.artefact,
-            start_timeout_seconds=self.start_timeout(launch),
-            patterns=self.failure_patterns,
-            devices=launch.devices,
-            metrics_path="/metrics",
-            version=lambda address: version_at(address, "/version"),
-        )
+    def flags(self, launch: Launch, port: int) -> tuple[str, ...]:
+        """What follows the program on the command line."""
+        return arguments(self._model, launch, port)
 
 
 def arguments(model: str, launch: Launch, port: int) -> tuple[str, ...]:
@@ -80,15 +56,10 @@ def arguments(model: str, launch: Launch, port: int) -> tuple[str, ...]:
     words += ["--kv-cache-dtype", _CACHE_TYPES[knobs.kv_cache]]
     words += ["--quantization", "fp8"] if online_fp8(model, knobs.weights) else []
     words += ["--enable-chunked-prefill" if knobs.chunked_prefill else "--no-enable-chunked-prefill"]
-    words += ["--enable-prefix-caching" if _caches_prefixes(launch) else "--no-enable-prefix-caching"]
+    words += ["--enable-prefix-caching" if caches_prefixes(launch) else "--no-enable-prefix-caching"]
     words += [] if knobs.cuda_graphs else ["--enforce-eager"]
     words += ["--speculative-config", json.dumps(_LOOK_UP)] if knobs.speculative == "ngram" else []
     for name in ("gpu_memory_utilization", "block_size"):
         value = knobs.knob(name)
         words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
     return tuple(words)
-
-
-def _caches_prefixes(launch: Launch) -> bool:
-    own = launch.configuration.knob("prefix_caching")
-    return launch.shares_prefixes if own is None else bool(own)

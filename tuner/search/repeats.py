@@ -11,7 +11,7 @@ from tuner.trial import Failure, FailureKind, Interval, Measurement
 
 BELIEVED_NOISE: Final = 0.02
 """Run-to-run standard deviation (log) of a steady measurement that is believed before repeats show another."""
-_BELIEVED_FOR: Final = 4
+BELIEVED_FOR: Final = 4
 """Repeats that the belief counts for."""
 _CONFIDENCE: Final = 0.95
 
@@ -50,8 +50,8 @@ def _interval(values: Sequence[float]) -> Interval:
     """Student's interval of the geometric mean, its spread drawn towards the believed one while repeats are few."""
     logs = [math.log(value) for value in values]
     middle = sum(logs) / len(logs)
-    freedom = _BELIEVED_FOR + len(logs) - 1
-    squares = _BELIEVED_FOR * BELIEVED_NOISE**2 + sum((value - middle) ** 2 for value in logs)
+    freedom = BELIEVED_FOR + len(logs) - 1
+    squares = BELIEVED_FOR * BELIEVED_NOISE**2 + sum((value - middle) ** 2 for value in logs)
     half = float(student.ppf((1 + _CONFIDENCE) / 2, freedom)) * math.sqrt(squares / freedom / len(logs))
     return math.exp(middle - half), math.exp(middle + half)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.tuner.engines.conftest import eventually, processes_with
-from tuner.engines.identity import identity_of
 from tuner.engines.members import members
 from tuner.engines.records import Ledger, Record
 from tuner.engines.sweeper import sweep
+from tuner.identity import identity_of
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,10 +11,10 @@ import pytest
 from tuner.engines.environment import RUN_VARIABLE, clean_environment
 from tuner.engines.errors import EngineError
 from tuner.engines.hang import HangWatch, Patience, Work
-from tuner.engines.identity import identity_of, is_alive
 from tuner.engines.log import NewLines, tail
 from tuner.engines.ports import PORTS, free_port, strangers_on
 from tuner.engines.records import Ledger, Record
+from tuner.identity import identity_of, is_alive
 
 PATIENCE = Patience(idle_seconds=10, silent_seconds=30)
 

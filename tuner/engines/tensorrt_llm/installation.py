@@ -75,21 +75,25 @@ class Installation:
 
     def ask_version(self) -> str:
         """The installed version, asked of the package's metadata; `unknown` when nobody answers in two minutes."""
-        words = self.words(PYTHON, ("-c", _ASK_VERSION), Container(f"paretune-version-{os.getpid()}"))
+        told = self.ask_python(_ASK_VERSION, "version", _ASK_SECONDS)
+        lines = told.stdout.split() if told is not None else []
+        return lines[-1] if told is not None and told.returncode == 0 and lines else "unknown"
+
+    def ask_python(self, code: str, what: str, seconds: float) -> "subprocess.CompletedProcess[str] | None":
+        """What the installation's Python prints when it runs `code`; `None` when it cannot, or not in so many seconds."""
+        words = self.words(PYTHON, ("-c", code), Container(f"paretune-{what}-{os.getpid()}"))
         try:
-            told = subprocess.run(  # noqa: S603
+            return subprocess.run(  # noqa: S603
                 words,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=_ASK_SECONDS,
+                timeout=seconds,
                 check=False,
-                env=clean_environment(os.environ, {}, "version"),
+                env=clean_environment(os.environ, {}, what),
             )
         except (OSError, subprocess.TimeoutExpired):
-            return "unknown"
-        lines = told.stdout.split()
-        return lines[-1] if told.returncode == 0 and lines else "unknown"
+            return None
 
 
 def hub_folder(environment: Mapping[str, str]) -> Path:

@@ -1,15 +1,12 @@
 """Compares our argument model with the class of an installed TensorRT-LLM, asked in its own environment."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from typing import Final, get_args
 
 from pydantic import BaseModel
 
-from tuner.engines.environment import clean_environment
-from tuner.engines.tensorrt_llm.installation import PYTHON, Container, Installation
+from tuner.engines.tensorrt_llm.installation import Installation
 
 _SECONDS: Final = 300.0
 _MARK: Final = "PARETUNE-FIELDS "
@@ -39,18 +36,8 @@ _THEIRS: Final = frozenset({"build_config", "quant_config", "decoding_config", "
 
 def fields_there(installation: Installation) -> list[str] | None:
     """The fields of the installed class; `None` where it cannot be imported. Takes up to a minute."""
-    words = installation.words(PYTHON, ("-c", ASK), Container(f"paretune-fields-{os.getpid()}"))
-    try:
-        told = subprocess.run(  # noqa: S603
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-            env=clean_environment(os.environ, {}, "fields"),
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    told = installation.ask_python(ASK, "fields", _SECONDS)
+    if told is None:
         return None
     line = next((line for line in told.stdout.splitlines() if line.startswith(_MARK)), None)
     return None if line is None else [str(name) for name in json.loads(line.removeprefix(_MARK))]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.metrics import METRICS, Kind
+from tuner.search.repeats import BELIEVED_NOISE
 from tuner.search.staged.encoding import WORKLOAD, Encoded
 from tuner.search.staged.gaussian_process import Beliefs, Kernel
 
@@ -19,8 +20,6 @@ TTFT_ERROR: Final = 0.45
 RATE_ERROR: Final = 0.18
 POWER_ERROR: Final = 0.18
 MEMORY_ERROR: Final = 0.06
-MEASUREMENT_NOISE: Final = 0.02
-"""Run-to-run spread (log) of a steady measurement."""
 ROUGHNESS: Final = 0.2
 """Share of the simulator's error that no neighbour tells: kernels chosen by shape, steps of the scheduler."""
 LENGTH_SHARE: Final = 0.45
@@ -55,7 +54,7 @@ def known_error(metric: str) -> float:
 def residual_beliefs(metric: str, encoded: Encoded) -> Beliefs:
     """Beliefs of log(measured / simulated), where the simulator is what it was elsewhere."""
     error = known_error(metric)
-    rough = max(MEASUREMENT_NOISE, ROUGHNESS * error)
+    rough = max(BELIEVED_NOISE, ROUGHNESS * error)
     kernel = Kernel(error, error, 0.0, rough, _lengths(encoded))
     return Beliefs(kernel, amplitude_spread=0.4, noise_spread=0.5, length_spread=0.7)
 

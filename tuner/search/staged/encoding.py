@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.configuration import Configuration, KnobValue
+from tuner.configuration import KnobValue
 
 Floats = NDArray[np.float64]
 
@@ -65,11 +65,6 @@ def with_workload(encoded: Encoded) -> Encoded:
     features = np.concatenate([encoded.features, np.zeros((len(encoded), len(WORKLOAD)))], axis=1)
     both = (True,) * len(WORKLOAD)
     return Encoded(features, groups, (*encoded.knobs, *WORKLOAD), (*encoded.is_count, *both))
-
-
-def encode_configurations(configurations: Sequence[Configuration], knobs: Sequence[str]) -> Encoded:
-    """The features of some configurations by these knobs."""
-    return encode({knob: [getattr(c, knob) for c in configurations] for knob in knobs}, len(configurations))
 
 
 def _column(values: Sequence[KnobValue | None]) -> tuple[list[Floats], bool]:

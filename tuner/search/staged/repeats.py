@@ -1,42 +1,28 @@
-"""Several measurements of one row: pooled figures, their intervals, and when one more is worth its price."""
+"""Several measurements of one row: pooled figures, and when one more is worth its price."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import t as student
 
-from tuner.search.staged.beliefs import MEASUREMENT_NOISE
-from tuner.search.staged.history import Goal, Observation, Prediction
+from tuner.search.repeats import BELIEVED_FOR, BELIEVED_NOISE
+from tuner.search.staged.history import Goal, Observation
 from tuner.search.staged.improvement import hypervolume
 
-_PRIOR_WEIGHT: Final = 4
-"""Measurements that the believed noise counts for, when repeats show another."""
 
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """Run-to-run standard deviation (log) of each metric, with the degrees of freedom it rests on."""
-
-    deviation: dict[str, float]
-    freedom: float
-
-
-def noise_of(observations: Sequence[Observation], metrics: Sequence[str]) -> Noise:
-    """The noise that repeated rows show, drawn towards what is believed while they are few."""
+def noise_of(observations: Sequence[Observation], metrics: Sequence[str]) -> dict[str, float]:
+    """Run-to-run standard deviation (log) of each metric that repeated rows show, drawn towards what is believed while they are few."""
     groups = [group for group in _by_row(observations).values() if len(group) > 1]
-    freedom = float(_PRIOR_WEIGHT + sum(len(group) - 1 for group in groups))
+    freedom = float(BELIEVED_FOR + sum(len(group) - 1 for group in groups))
     found = {}
     for metric in metrics:
-        squares = _PRIOR_WEIGHT * MEASUREMENT_NOISE**2
+        squares = BELIEVED_FOR * BELIEVED_NOISE**2
         for group in groups:
             logs = np.log([o.values[metric] for o in group if o.values.get(metric, 0.0) > 0])
             squares += float(((logs - logs.mean()) ** 2).sum()) if len(logs) else 0.0
         found[metric] = math.sqrt(squares / freedom)
-    return Noise(found, freedom)
+    return found
 
 
 def pooled(observations: Sequence[Observation]) -> list[Observation]:
@@ -51,20 +37,6 @@ def pooled(observations: Sequence[Observation]) -> list[Observation]:
         means = {key: math.exp(sum(math.log(o.values[key]) for o in ran) / len(ran)) for key in keys}
         found.append(Observation(ran[0].number, ran[0].row, means))
     return sorted(found, key=lambda observation: observation.number)
-
-
-def intervals(observations: Sequence[Observation], row: int, metrics: Sequence[str]) -> dict[str, Prediction]:
-    """The 90 % confidence interval of each metric of a measured row."""
-    noise = noise_of(observations, metrics)
-    group = [o for o in observations if o.row == row and o.failure is None]
-    reach = float(student.ppf(0.95, noise.freedom))
-    found = {}
-    for metric in metrics:
-        logs = [math.log(o.values[metric]) for o in group if o.values.get(metric, 0.0) > 0]
-        if logs:
-            middle, half = sum(logs) / len(logs), reach * noise.deviation[metric] / math.sqrt(len(logs))
-            found[metric] = Prediction(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
-    return found
 
 
 def worth_repeating(
@@ -109,12 +81,12 @@ def unconfirmed(observations: Sequence[Observation], goal: Goal, wanted: int = 2
     ]
 
 
-def _chance_of_breaking(observation: Observation, goal: Goal, noise: Noise, times: int) -> float:
+def _chance_of_breaking(observation: Observation, goal: Goal, noise: dict[str, float], times: int) -> float:
     kept = 1.0
     for metric, bound in goal.bounds.items():
         if observation.values.get(metric, 0.0) > 0:
             margin = abs(math.log(bound / observation.values[metric]))
-            kept *= float(ndtr(margin / noise.deviation[metric] * math.sqrt(times)))
+            kept *= float(ndtr(margin / noise[metric] * math.sqrt(times)))
     return 1 - kept
 
 

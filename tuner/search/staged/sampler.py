@@ -113,11 +113,6 @@ def add(study: Study, row: int, values: Mapping[str, float], failure: FailureKin
     return len(study.get_trials(deepcopy=False)) - 1
 
 
-def drop(study: Study, trial: optuna.Trial) -> None:
-    """Gives a proposal back that is not measured after all: it teaches nothing."""
-    study.tell(trial, state=TrialState.FAIL)
-
-
 def observations_of(trials: Sequence[FrozenTrial]) -> list[Observation]:
     """What finished trials of a study tell the policy."""
     found = []

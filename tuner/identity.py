@@ -1,5 +1,8 @@
-"""Tells one process from another that got its number later."""
+"""Tells one process from another that got its number later, and one machine's numbers from another's."""
 
+import os
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +36,13 @@ def identity_of(pid: int) -> Identity | None:
 def is_alive(identity: Identity) -> bool:
     """Whether this very process still lives."""
     return identity_of(identity.pid) == identity
+
+
+def this_machine() -> str:
+    """The machine or container, as far as process numbers go: its host name and its process namespace."""
+    with suppress(OSError):
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
 
 
 def _ticks(pid: int) -> str | None:
