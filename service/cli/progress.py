@@ -89,7 +89,9 @@ class LineDisplay:
 def words_of(job: JobAnswer) -> str:
     """What the job does at the moment."""
     if job["state"] == "running":
-        return "evaluating" if job["progress"]["evaluated"] else "loading the kernel data"
+        if job["progress"]["evaluated"]:
+            return "evaluating"
+        return "starting the engine" if job["spec"].get("evaluator") == "measure" else "loading the kernel data"
     return "waiting for a worker" if job["state"] == "queued" else job["state"]
 
 

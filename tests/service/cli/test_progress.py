@@ -1,4 +1,4 @@
-from service.cli.progress import LINE_SECONDS, LineDisplay, note_of
+from service.cli.progress import LINE_SECONDS, LineDisplay, note_of, words_of
 from service.client import JobAnswer
 
 
@@ -26,3 +26,12 @@ def test_the_note_says_how_far_and_how_long(job: JobAnswer) -> None:
     job["progress"] |= {"evaluated": 1200, "planned": 2880, "frontier_size": 41, "eta_seconds": 3.2}
 
     assert note_of(job) == "1,200 of 2,880, frontier 41, 3 s left"
+
+
+def test_what_a_job_waits_for_first_is_named_by_its_evaluator(job: JobAnswer) -> None:
+    job["state"] = "running"
+    job["progress"] |= {"evaluated": 0}
+    assert words_of(job) == "loading the kernel data"
+
+    job["spec"] = {**job["spec"], "evaluator": "measure"}
+    assert words_of(job) == "starting the engine"
