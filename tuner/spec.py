@@ -112,22 +112,41 @@ Load = Annotated[
 ]
 
 
+def _burstiness_kind(value: object) -> str:
+    return "constant" if isinstance(value, str) else "number"
+
+
+Burstiness = Annotated[
+    Annotated[Literal["constant"], Tag("constant")] | Annotated[Annotated[float, Field(gt=0, le=1000)], Tag("number")],
+    Discriminator(_burstiness_kind),
+]
+
+
 class Workload(_Part):
     """What the engine will serve: prompt and output lengths, and the load on the whole deployment.
 
     The load is closed (`concurrency` requests always in flight; `auto` searches it) or open (`request_rate` requests
-    per second, Poisson).
+    per second; `burstiness` shapes their gaps). What prompts share (`shared_prefix`) is only seen by measurements.
     """
 
     input_tokens: TokenLength = Field(description="prompt length in tokens")
     output_tokens: TokenLength = Field(description="output length in tokens")
     concurrency: Load | None = Field(default=None, description="requests in flight over all replicas, or auto")
     request_rate: float | None = Field(default=None, gt=0, le=1e6, description="requests per second over all replicas")
+    burstiness: Burstiness = Field(
+        default=1.0,
+        description="shape of the gamma-distributed gaps between requests: 1 is Poisson, less is bursty; or constant",
+    )
+    shared_prefix: float = Field(
+        default=0.0, ge=0, le=1, description="share of each prompt, from its start, that all prompts have in common"
+    )
 
     @model_validator(mode="after")
     def _one_load(self) -> Self:
         if self.concurrency is not None and self.request_rate is not None:
             raise ValueError("concurrency and request_rate exclude each other; keep one of the two")
+        if self.burstiness != 1.0 and self.request_rate is None:
+            raise ValueError("burstiness shapes the arrivals of a request_rate; give one, or leave burstiness out")
         return self
 
     @property
@@ -278,6 +297,15 @@ class JobSpec(_Part):
         if self.replay is not None and self.evaluator not in (EvaluatorName.REPLAY, EvaluatorName.STAGED):
             raise ValueError(
                 f"replay is not read by evaluator {self.evaluator.value}; use replay or staged, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prefixes_where_seen(self) -> Self:
+        if self.workload.shared_prefix and not (self.measures and self.replay is None):
+            raise ValueError(
+                f"workload.shared_prefix is not seen by evaluator {self.evaluator.value}; measure it on an engine "
+                "(evaluator measure or staged), or leave it out"
             )
         return self
 

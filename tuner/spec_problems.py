@@ -24,6 +24,7 @@ _UNION_TAGS: Final = {
     "input_tokens": {"number", "distribution", "trace"},
     "output_tokens": {"number", "distribution", "trace"},
     "concurrency": {"number", "auto"},
+    "burstiness": {"number", "constant"},
     "gpu_hour_usd": {"float", "dict[str,float]"},
 }
 _SCALAR_TAGS: Final = frozenset({"bool", "int", "float", "str"})
@@ -63,6 +64,8 @@ def _message(error: ErrorDetails, location: list[str], model: type[BaseModel]) -
         return f"{given!r} is not known; use {error.get('ctx', {}).get('expected', '')}"
     if kind == "literal_error" and location[-1:] == ["concurrency"]:
         return f"must be auto or a whole number of requests (given: {given!r})"
+    if kind == "literal_error" and location[-1:] == ["burstiness"]:
+        return f"must be constant or a number above 0 (given: {given!r})"
     if kind == "string_type":
         return f"must be a name (given: {given!r})"
     message = error["msg"].removeprefix("Value error, ")

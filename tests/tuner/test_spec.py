@@ -68,6 +68,19 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
         "workload.request_rate",
         "finite",
     ),
+    "bursts of a closed loop": ({"workload": {**WORKLOAD, "burstiness": 0.5}}, "workload", "give one, or leave"),
+    "bursts of no shape": (
+        {"workload": {**WORKLOAD, "request_rate": 1, "burstiness": 0}},
+        "workload.burstiness",
+        "greater than 0",
+    ),
+    "bursts in words": (
+        {"workload": {**WORKLOAD, "request_rate": 1, "burstiness": "wild"}},
+        "workload.burstiness",
+        "must be constant or a number",
+    ),
+    "more in common than there is": ({"workload": {**WORKLOAD, "shared_prefix": 50}}, "workload.shared_prefix", "less"),
+    "prefixes that nobody sees": ({"workload": {**WORKLOAD, "shared_prefix": 0.5}}, "", "measure it on an engine"),
     "an unknown objective": ({"objectives": ["costs"]}, "objectives", "'cost', 'energy', 'tpot'"),
     "no objective": ({"objectives": []}, "objectives", "at least 1"),
     "an objective twice": ({"objectives": ["cost", "cost"]}, "objectives", "keep each once"),
@@ -196,6 +209,7 @@ PATHS = st.sampled_from(
     [
         *((field,) for field in JobSpec.model_fields),
         *(("workload", field) for field in ("input_tokens", "output_tokens", "concurrency", "request_rate")),
+        *(("workload", field) for field in ("burstiness", "shared_prefix")),
         *(("space", knob) for knob in ("tensor_parallel", "weights", "attention_dp")),
         *(("pricing", field) for field in ("gpu_hour_usd", "pue")),
         ("hardware", "gpu"),

@@ -167,6 +167,7 @@ class EngineSource:
             artefact,
             self._lengths.sequence_max,
             folder,
+            shares_prefixes=self._spec.workload.shared_prefix > 0,
             start_timeout_seconds=self._spec.measuring.start_timeout_seconds,
         )
         running = self._engine.start(launch)
@@ -182,7 +183,7 @@ class EngineSource:
         return self._up
 
     def _loaded(self, up: _Up, configuration: Configuration, folder: Path, cancelled: Callable[[], bool]) -> LoadResult:
-        load = load_of(self._spec.workload, self._arrivals(configuration), seed=self._spec.seed)
+        load = load_of(self._spec.workload, self._arrivals(configuration), self._spec.seed)
         return measure_load(
             up.endpoint,
             load,
@@ -197,7 +198,8 @@ class EngineSource:
         """What one replica is loaded with."""
         workload = self._spec.workload
         if workload.request_rate is not None:
-            return Open(workload.request_rate / configuration.replicas)
+            burstiness = None if workload.burstiness == "constant" else workload.burstiness
+            return Open(workload.request_rate / configuration.replicas, burstiness)
         if not workload.is_open:
             return Closed(configuration.concurrency)
         moments = [request.arrival_seconds or 0.0 for request in trace_of(workload)]

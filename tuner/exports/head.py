@@ -51,9 +51,11 @@ def figure_lines(context: ExportContext) -> Iterator[str]:
 def workload_phrase(workload: Workload) -> str:
     """The workload in words: lengths in tokens, and the load on the whole deployment."""
     lengths = ", ".join(f"{side} {_length_phrase(getattr(workload, f'{side}_tokens'))}" for side in ("input", "output"))
+    prefix = f" ({workload.shared_prefix:.0%} of each prompt in common)" if workload.shared_prefix else ""
     if workload.request_rate is not None:
-        return f"{lengths} tokens, {workload.request_rate:g} requests/s"
-    return f"{lengths} tokens, concurrency {workload.concurrency or 'auto'}"
+        shape = "" if workload.burstiness == 1.0 else f", burstiness {workload.burstiness}"
+        return f"{lengths} tokens{prefix}, {workload.request_rate:g} requests/s{shape}"
+    return f"{lengths} tokens{prefix}, concurrency {workload.concurrency or 'auto'}"
 
 
 def _length_phrase(length: int | NormalLength | TraceLength) -> str:

@@ -89,14 +89,14 @@ def mean_of(length: Length) -> float:
             return sum(tokens) / len(tokens)
 
 
-def load_of(workload: Workload, arrivals: Arrivals, *, shared_prefix: float = 0.0, seed: int = 0) -> Load:
+def load_of(workload: Workload, arrivals: Arrivals, seed: int = 0) -> Load:
     """The load of a job's workload, with the arrivals that the caller chose; raises `SpecError` for a bad trace."""
     trace = trace_of(workload)
     return Load(
         input=_length(workload.input_tokens, [request.input_tokens for request in trace]),
         output=_length(workload.output_tokens, [request.output_tokens for request in _output_trace(workload, trace)]),
         arrivals=arrivals,
-        shared_prefix=shared_prefix,
+        shared_prefix=workload.shared_prefix,
         seed=seed,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -106,21 +106,31 @@ def _closed(demand: Demand, users: int, estimate: Estimate, generator: np.random
 
 
 def _open(demand: Demand, shares: int, generator: np.random.Generator) -> Traffic:
-    """Arrivals at a rate (Poisson) or by a trace; each of `shares` equal servers gets every so-many-th of them.
+    """Arrivals at a rate or by a trace; each of `shares` equal servers gets its share of them.
 
-    A trace too short to be shared is replayed again and again.
+    At a rate each server's gaps have the workload's burstiness, as when it is measured alone. A trace too short to be
+    shared is replayed again and again.
     """
     rate = demand.workload.request_rate
     if rate is not None:
         inputs, outputs = _lengths(demand, OPEN_REQUESTS, generator)
-        sent: FloatArray = np.cumsum(generator.exponential(1000.0 * shares / rate, OPEN_REQUESTS))
-        return Traffic(inputs, outputs, sent)
+        gaps = _gaps(demand.workload.burstiness, 1000.0 * shares / rate, generator)
+        return Traffic(inputs, outputs, np.cumsum(gaps))
     seconds = np.array([request.arrival_seconds or 0.0 for request in trace_of(demand.workload)])
     rounds = max(1, -(-FEWEST_REPLAYED * shares // len(seconds)))
     period = seconds[-1] - seconds[0] + (seconds[-1] - seconds[0]) / max(len(seconds) - 1, 1)
     arrivals = np.concatenate([seconds - seconds[0] + turn * period for turn in range(rounds)])
     inputs, outputs = _lengths(demand, len(arrivals), generator)
     return Traffic(inputs[::shares], outputs[::shares], 1000.0 * arrivals[::shares])
+
+
+def _gaps(burstiness: float | Literal["constant"], mean_ms: float, generator: np.random.Generator) -> FloatArray:
+    """Milliseconds between requests: alike, exponential (Poisson arrivals), or gamma-distributed of that shape."""
+    if burstiness == "constant":
+        return np.full(OPEN_REQUESTS, mean_ms)
+    if burstiness == 1.0:
+        return generator.exponential(mean_ms, OPEN_REQUESTS)
+    return generator.gamma(burstiness, mean_ms / burstiness, OPEN_REQUESTS)
 
 
 def _lengths(demand: Demand, count: int, generator: np.random.Generator) -> tuple[IntArray, IntArray]:

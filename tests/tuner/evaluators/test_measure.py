@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.tuner.engines.tiny_model import write_model
@@ -10,8 +11,9 @@ from tuner.configuration import Configuration
 from tuner.engines.registry import open_engine
 from tuner.engines.served import ledger_of
 from tuner.errors import SpecError
-from tuner.evaluators.measure import EngineSource, opened
+from tuner.evaluators.measure import RECORDS, EngineSource, opened
 from tuner.evaluators.source import Workshop
+from tuner.load.records import read_records
 from tuner.metrics import Provenance
 from tuner.space.choice import choices_of
 from tuner.space.measured import reference_row
@@ -114,6 +116,29 @@ def test_a_configuration_is_measured_and_nothing_is_left(plan: Plan, workshop: W
         assert {"machine", "engine", "start_seconds", "window_seconds", "requests"} <= set(found.details)
     assert (workshop.folder / "0001" / "engine.log").stat().st_size > 0
     assert ledger_of(workshop.data_dir).records() == []
+
+
+def test_requests_come_as_evenly_as_the_workload_says(plan: Plan, workshop: Workshop) -> None:
+    spec = plan(workload={"input_tokens": 16, "output_tokens": 2, "request_rate": 20, "burstiness": "constant"})
+
+    with opened(spec, workshop) as (_, source):
+        source.measure(choices_of(spec)[0], 0, lambda: False)
+
+    due = sorted(record.scheduled for record in read_records(workshop.folder / "0001" / RECORDS))
+    assert len(due) > 10
+    assert list(np.diff(due)) == pytest.approx([1 / 20] * (len(due) - 1), abs=1e-5)
+
+
+def test_a_workload_with_a_common_prefix_is_served_with_a_prompt_cache(plan: Plan, workshop: Workshop) -> None:
+    shared = plan(workload={"input_tokens": 32, "output_tokens": 4, "shared_prefix": 0.5})
+    row = choices_of(shared)[0]
+
+    with opened(shared, workshop) as (_, source):
+        found = source.measure(row, 0, lambda: False)
+
+    assert found.details is not None
+    cached = [record.cached_tokens for record in read_records(workshop.folder / "0001" / RECORDS) if record.is_whole]
+    assert max(tokens or 0 for tokens in cached) >= 15
 
 
 def test_a_load_that_the_server_has_already_starts_no_other(plan: Plan, workshop: Workshop) -> None:

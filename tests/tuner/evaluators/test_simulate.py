@@ -100,6 +100,18 @@ def test_a_rate_that_is_served_is_the_rate_of_requests(kernels: KernelData, job:
         assert found.metrics["requests_per_second"] == pytest.approx(2, rel=0.1)
 
 
+def test_requests_that_come_in_bursts_wait_longer_than_evenly_spaced_ones(kernels: KernelData, job: Job) -> None:
+    waits = []
+    for burstiness in ("constant", 1.0, 0.2):
+        spec = job(workload={**RATE, "request_rate": 8, "burstiness": burstiness})
+        found = evaluator(kernels, spec).simulate(PLAIN)
+        assert found.metrics["requests_per_second"] == pytest.approx(8, rel=0.15)
+        waits.append(found.metrics["ttft_p95_ms"])
+
+    assert waits == sorted(waits)
+    assert waits[-1] > 1.2 * waits[0]
+
+
 def test_a_rate_beyond_reach_is_too_slow_and_says_what_is_served(kernels: KernelData, job: Job) -> None:
     for found in both(kernels, job(workload={**RATE, "request_rate": 1000}), PLAIN):
         assert found.failure is not None

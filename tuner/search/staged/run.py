@@ -9,7 +9,7 @@ from tuner.errors import SpecError
 from tuner.evaluators.pool import EvaluationPool
 from tuner.evaluators.source import MeasurementSource
 from tuner.search.measured_books import MeasuredBooks
-from tuner.search.memory import Memory
+from tuner.search.memory import Memory, NoMemory
 from tuner.search.staged.account import Account
 from tuner.search.staged.findings import accuracy, drift, predictions
 from tuner.search.staged.flight import Flight
@@ -56,6 +56,8 @@ def run_staged(
         landscape = blind_landscape(rows, goal, prices)
     else:
         landscape = simulated_landscape(spec, rows, goal, prices, pool, cancelled)
+    if spec.workload.shared_prefix:
+        memory = NoMemory()  # the simulator does not see prefixes: how far it is off here says nothing of other loads
     known = memory.recall(_scopes(spec, source)) if spec.reuse == "learned" else ()
     lengths = lengths_of(spec.workload)
     landscape = taught(landscape, rows, known, lengths.input_mean, lengths.output_mean)
