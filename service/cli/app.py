@@ -13,6 +13,7 @@ from service.cli import (
     export,
     frontier,
     jobs,
+    llama_cpp,
     measure,
     power,
     serve,
@@ -41,6 +42,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.add_typer(db.app, name="db")
 app.add_typer(power.app, name="power")
+app.add_typer(llama_cpp.app, name="llama-cpp")
 app.command("doctor")(doctor.doctor)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)

@@ -59,6 +59,12 @@ class Launch:
     shares_prefixes: bool = False
     start_timeout_seconds: float | None = None
 
+    @property
+    def caches_prefixes(self) -> bool:
+        """Whether earlier prompts are reused: as the knob `prefix_caching` says, else where requests begin alike."""
+        own = self.configuration.knob("prefix_caching")
+        return self.shares_prefixes if own is None else bool(own)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

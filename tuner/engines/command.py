@@ -1,23 +1,18 @@
 """Any OpenAI-compatible server, started by the job spec's own command."""
 
-import re
 from pathlib import Path
-from typing import Final
 
-from tuner.configuration import KNOBS, Configuration, KnobValue
+from tuner.configuration import KNOBS, Configuration
 from tuner.engines.base import Launch
+from tuner.engines.command_line import PLACES, filled, places_of
 from tuner.engines.plan import ServerPlan
-from tuner.engines.ports import HOST, free_port
+from tuner.engines.ports import free_port
 from tuner.engines.running import ChoosePort
 from tuner.engines.served import ServedEngine
 from tuner.errors import SpecError
 from tuner.space.own_knobs import EngineKnob, own_knobs
 from tuner.spec import Command, Engine
 from tuner.spec_problems import near
-
-_PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-PLACES: Final = ("model", "host", "port", "sequence_tokens")
-"""Placeholders that are no knobs."""
 
 
 class CommandEngine(ServedEngine):
@@ -33,7 +28,7 @@ class CommandEngine(ServedEngine):
     def knobs(self) -> tuple[EngineKnob, ...]:
         """The knobs of the command, then the common ones that stand in its arguments."""
         given = {name: tuple(values) for name, values in self._command.knobs.items()}
-        used = {name: () for name in sorted(_places(self._command)) if name in KNOBS and name not in given}
+        used = {name: () for name in sorted(places_of(self._command)) if name in KNOBS and name not in given}
         return own_knobs(self.name, given=given | used)
 
     @property
@@ -43,16 +38,10 @@ class CommandEngine(ServedEngine):
 
     def plan(self, launch: Launch) -> ServerPlan:
         """The command with its placeholders filled in."""
-        values: dict[str, KnobValue] = {
-            **launch.configuration.to_dict(),
-            "model": self._model,
-            "host": HOST,
-            "sequence_tokens": launch.sequence_tokens,
-        }
         return ServerPlan(
             engine=self.name,
             model=self._model,
-            arguments=lambda port: tuple(_filled(word, values | {"port": port}) for word in self._command.arguments),
+            arguments=lambda port: filled(self._command, self._model, launch, port),
             folder=launch.folder,
             artefact=launch.artefact,
             start_timeout_seconds=self.start_timeout(launch),
@@ -65,7 +54,7 @@ class CommandEngine(ServedEngine):
 
     def illegal_together(self, configuration: Configuration) -> str | None:
         """A placeholder without a value cannot be filled in."""
-        unset = sorted(_places(self._command) - set(PLACES) - set(configuration.to_dict()))
+        unset = sorted(places_of(self._command) - set(PLACES) - set(configuration.to_dict()))
         return f"the command needs a value of {unset[0]}; give it in command.knobs or space" if unset else None
 
     def missing(self, program: str) -> str:
@@ -74,7 +63,7 @@ class CommandEngine(ServedEngine):
 
 
 def _check(command: Command) -> None:
-    places = _places(command)
+    places = places_of(command)
     known = {*PLACES, *KNOBS, *command.knobs}
     for place in sorted(places - known):
         raise SpecError.of(
@@ -87,16 +76,3 @@ def _check(command: Command) -> None:
             )
     if "port" not in places:
         raise SpecError.of("command.arguments", "the port is chosen for each start; write {port} where it belongs")
-
-
-def _places(command: Command) -> set[str]:
-    return {name for word in command.arguments for name in _PLACEHOLDER.findall(word)}
-
-
-def _filled(word: str, values: dict[str, KnobValue]) -> str:
-    return _PLACEHOLDER.sub(lambda found: _written(values[found.group(1)]), word)
-
-
-def _written(value: KnobValue) -> str:
-    """A value as command lines write it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

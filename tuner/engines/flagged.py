@@ -54,9 +54,3 @@ class FlaggedEngine(ServedEngine):
             metrics_path="/metrics",
             version=lambda address: version_at(address, *self.version_paths),
         )
-
-
-def caches_prefixes(launch: Launch) -> bool:
-    """Whether earlier prompts are reused: as the knob says, else where the load shares prefixes."""
-    own = launch.configuration.knob("prefix_caching")
-    return launch.shares_prefixes if own is None else bool(own)

@@ -85,6 +85,7 @@ class RunningServer:
         return {
             "engine": self._plan.engine,
             "engine_version": self._version or self._plan.installed_version,
+            "served_model": self._address.model if self._address is not None else None,
             "arguments": list(self._attempt.arguments),
             "port": self._attempt.address.port,
             "devices": list(self._plan.devices),

@@ -3,30 +3,25 @@
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import ClassVar, Final
 
-from tuner.configuration import Configuration, KnobValue
+from tuner.configuration import Configuration
 from tuner.engines.asking import get_json
 from tuner.engines.base import Address, Artefact, Cancelled, Launch, never
 from tuner.engines.errors import EngineFailedError, ProgramMissingError, StartCancelledError
 from tuner.engines.failure_texts import FAILURE_PATTERNS
 from tuner.engines.failures import FailurePattern
+from tuner.engines.legality import refused_knob
 from tuner.engines.plan import ServerPlan
 from tuner.engines.ports import free_port
 from tuner.engines.records import Ledger
 from tuner.engines.running import ChoosePort, RunningServer
 from tuner.space.own_knobs import EngineKnob
-from tuner.spec_problems import near
 from tuner.trial import Failure, FailureKind
 
 RUNS_FOLDER: Final = "runs"
 """Where in the data directory the records of running servers lie."""
-
-_NOT_THE_ENGINES: Final = frozenset({"engine", "gpu", "replicas", "concurrency", "power_limit_watts", "gpu_clock_mhz"})
-"""Common knobs that say what the deployment, the load or the device is set to."""
-_PLAIN: Final[Mapping[str, object]] = {field.name: field.default for field in fields(Configuration)}
 
 
 def ledger_of(data_dir: Path) -> Ledger:
@@ -75,16 +70,8 @@ class ServedEngine(ABC):
 
     def illegal(self, configuration: Configuration) -> str | None:
         """Why the engine would refuse this combination, with the mend; `None` when it is legal."""
-        known = {knob.name: knob for knob in self.knobs}
-        for name, value in configuration.to_dict().items():
-            if name in _NOT_THE_ENGINES or (name not in known and self._is_plain(name, value)):
-                continue
-            refused = (
-                known[name].refused(value) if name in known else f"{self._name} has no {name}; {near(name, known)}"
-            )
-            if refused is not None and not (name in self.unheard and value == _PLAIN.get(name)):
-                return refused
-        return self.illegal_together(configuration)
+        refused = refused_knob(self._name, self.knobs, configuration, self.unheard)
+        return refused if refused is not None else self.illegal_together(configuration)
 
     def illegal_together(self, configuration: Configuration) -> str | None:  # noqa: ARG002
         """Why knobs that are legal each are not legal together, with the mend."""
@@ -122,10 +109,6 @@ class ServedEngine(ABC):
     def start_timeout(self, launch: Launch) -> float:
         """The launch's start timeout, or the engine's (s)."""
         return self.start_timeout_seconds if launch.start_timeout_seconds is None else launch.start_timeout_seconds
-
-    @staticmethod
-    def _is_plain(name: str, value: KnobValue) -> bool:
-        return name in _PLAIN and value == _PLAIN[name]
 
 
 def version_at(address: Address, *paths: str) -> str | None:

@@ -33,10 +33,9 @@ def export(format_name: str, context: ExportContext) -> ExportFile:
 
 def formats_for(engine: str) -> tuple[str, ...]:
     """The formats that a trial of that engine can be written in."""
-    if engine == Engine.TENSORRT_LLM:
-        return FORMATS
+    yaml = ("trtllm-serve",) if engine == Engine.TENSORRT_LLM else ()
     scripts = ("serve-script", "bench-script") if engine in LAUNCHED_ENGINES else ()
-    return (*scripts, "json", "csv")
+    return (*yaml, *scripts, "json", "csv")
 
 
 def _hint(format_name: str) -> str:

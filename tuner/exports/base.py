@@ -1,13 +1,14 @@
 """What an export is made from, and what it gives."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tuner.errors import ExportError, SpecError
 from tuner.space.hardware import Gpu, find_gpu
-from tuner.space.lengths import Lengths, lengths_of
+from tuner.space.lengths import Lengths, lengths_of, read_trace
 from tuner.space.models import ModelShape, model_shape
-from tuner.spec import JobSpec
+from tuner.spec import JobSpec, NormalLength, TraceLength
 from tuner.trial import Trial, TrialState
 
 
@@ -46,6 +47,11 @@ def deployable(context: ExportContext) -> ExportContext:
     return context
 
 
+def was_started(context: ExportContext) -> bool:
+    """Whether paretune started the engine that the trial's figures were measured on."""
+    return context.spec.measures and context.spec.replay is None
+
+
 def known_model(context: ExportContext) -> ModelShape | None:
     """The shape of the job's model; `None` for a model that only the engine knows."""
     try:
@@ -68,3 +74,18 @@ def workload_lengths(context: ExportContext) -> Lengths:
         return lengths_of(context.spec.workload)
     except SpecError as error:
         raise ExportError(f"the lengths of the workload are not known: {error}") from None
+
+
+def moments(context: ExportContext, side: str) -> tuple[float, float]:
+    """Mean and standard deviation of a side's lengths (`input` or `output`), in tokens; raises `ExportError` as above."""
+    length = getattr(context.spec.workload, f"{side}_tokens")
+    if isinstance(length, NormalLength):
+        return float(length.mean), float(length.stdev)
+    if not isinstance(length, TraceLength):
+        return float(length), 0.0
+    try:
+        requests = read_trace(length.trace, f"workload.{side}_tokens.trace")
+    except SpecError as error:
+        raise ExportError(f"the lengths of the workload are not known: {error}") from None
+    counts = [getattr(request, f"{side}_tokens") for request in requests]
+    return statistics.fmean(counts), statistics.pstdev(counts)

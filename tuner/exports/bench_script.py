@@ -1,23 +1,23 @@
 """`bench-script`: a bash script that measures one replica under the job's workload with the engine's own tool.
 
 `trtllm-bench` starts its engine itself; the tools of vLLM and SGLang load a server started by the serve script. Their
-options were looked up 2026-11 (TensorRT-LLM 1.2, vLLM 0.11, SGLang 0.5).
+options were looked up 2026-11 (TensorRT-LLM 1.2, vLLM 0.11, SGLang 0.5). Engines without a tool of their own are loaded by
+`paretune measure`.
 """
 
 import math
-import statistics
 from typing import Final
 
 from tuner.configuration import Configuration
 from tuner.engines.tensorrt_llm.deployment import FREE_GPU_MEMORY_FRACTION
-from tuner.errors import ExportError, SpecError
-from tuner.exports.base import ExportContext, ExportFile, deployable
+from tuner.errors import ExportError
+from tuner.exports.base import ExportContext, ExportFile, deployable, moments
 from tuner.exports.checkpoint import checkpoint_of
 from tuner.exports.head import comment, head
+from tuner.exports.load_bench import load_bench
 from tuner.exports.shell import SHEBANG, STRICT, command, gpu_list, here_document
 from tuner.exports.trtllm_serve import engine_arguments, engine_yaml
-from tuner.space.lengths import read_trace
-from tuner.spec import Engine, NormalLength, TraceLength
+from tuner.spec import Engine, TraceLength
 
 FILE_NAME: Final = "bench.sh"
 REQUESTS_PER_STREAM: Final = 10
@@ -35,35 +35,36 @@ echo "report: $report" >&2
 
 
 def write(context: ExportContext) -> ExportFile:
-    """The script; raises `ExportError` for an engine without a benchmark of its own."""
+    """The script; raises `ExportError` for a trial that no script can measure."""
     deployable(context)
     engine = context.trial.configuration.engine
     if engine == Engine.TENSORRT_LLM:
-        lines, body = _trtllm_bench(context)
+        notes, body = _trtllm_bench(context)
     elif engine in (Engine.VLLM, Engine.SGLANG):
-        lines, body = _serving_bench(context)
+        notes, body = _serving_bench(context)
+    elif engine in (Engine.LLAMA_CPP, Engine.COMMAND):
+        notes, body = load_bench(context)
     else:
-        raise ExportError(f"no benchmark script is written for engine {engine}; it is for tensorrt-llm, vllm, sglang")
-    checkpoint = checkpoint_of(context)
-    concurrency = context.trial.configuration.concurrency
-    requests = max(MIN_REQUESTS, REQUESTS_PER_STREAM * concurrency)
+        raise ExportError(f"no benchmark script is written for engine {engine}; it is for {', '.join(Engine)}")
     text = "\n".join(
         [
-            SHEBANG + comment([*head(context, "measures one replica"), checkpoint.note, "", *lines]),
+            SHEBANG + comment([*head(context, "measures one replica"), *notes]),
             STRICT,
-            checkpoint.shell()
-            + f'requests="${{REQUESTS:-{requests}}}"\n'
-            + 'report="${REPORT:-bench-report.json}"\n'
-            + body
-            + _CHECK_REPORT,
+            'report="${REPORT:-bench-report.json}"\n' + body,
         ]
     )
     return ExportFile(FILE_NAME, "text/x-shellscript", text)
 
 
+def _requests(context: ExportContext) -> str:
+    """Shell lines that set how many requests a tool sends, and the checkpoint that it counts their tokens with."""
+    requests = max(MIN_REQUESTS, REQUESTS_PER_STREAM * context.trial.configuration.concurrency)
+    return checkpoint_of(context).shell() + f'requests="${{REQUESTS:-{requests}}}"\n'
+
+
 def _trtllm_bench(context: ExportContext) -> tuple[list[str], str]:
     knobs = context.trial.configuration
-    (input_mean, input_stdev), (output_mean, output_stdev) = (_moments(context, side) for side in ("input", "output"))
+    (input_mean, input_stdev), (output_mean, output_stdev) = (moments(context, side) for side in ("input", "output"))
     tool = ["trtllm-bench", '"${model[@]}"']
     dataset = [*tool, "prepare-dataset", "--output", '"$work/dataset.jsonl"', "--random-seed", str(context.spec.seed)]
     dataset += ["token-norm-dist", "--num-requests", '"$requests"']
@@ -74,7 +75,8 @@ def _trtllm_bench(context: ExportContext) -> tuple[list[str], str]:
     run += ["--concurrency", str(knobs.concurrency), "--warmup", str(WARMUPS_PER_STREAM * knobs.concurrency)]
     run += ["--streaming", "--report_json", '"$report"']
     body = (
-        "replicas=1\n"
+        _requests(context)
+        + "replicas=1\n"
         + gpu_list(knobs)
         + 'CUDA_VISIBLE_DEVICES="$(IFS=,; echo "${gpus[*]:0:needed}")"\n'
         + "export CUDA_VISIBLE_DEVICES\n"
@@ -88,8 +90,10 @@ def _trtllm_bench(context: ExportContext) -> tuple[list[str], str]:
         + 'rm -f "$report"\n'
         + command(run)
         + "\n"
+        + _CHECK_REPORT
     )
-    return [*_load_notes(context, "trtllm-bench"), "REQUESTS and REPORT may be set outside."], body
+    notes = [checkpoint_of(context).note, "", *_load_notes(context, "trtllm-bench")]
+    return [*notes, "REQUESTS and REPORT may be set outside."], body
 
 
 def _engine_flags(context: ExportContext) -> list[str]:
@@ -105,7 +109,7 @@ def _engine_flags(context: ExportContext) -> list[str]:
 
 def _serving_bench(context: ExportContext) -> tuple[list[str], str]:
     knobs = context.trial.configuration
-    (input_mean, input_stdev), (output_mean, output_stdev) = (_moments(context, side) for side in ("input", "output"))
+    (input_mean, input_stdev), (output_mean, output_stdev) = (moments(context, side) for side in ("input", "output"))
     # A uniform spread of ±r has a standard deviation of r/√3 of the mean; both tools take one ratio for both sides.
     reach = min(0.99, math.sqrt(3) * max(input_stdev / input_mean, output_stdev / output_mean))
     is_vllm = knobs.engine == Engine.VLLM
@@ -122,10 +126,12 @@ def _serving_bench(context: ExportContext) -> tuple[list[str], str]:
         words += ["--save-result", "--result-filename", '"$report"']
     else:
         words += ["--output-file", '"$report"']
-    notes = ["Start the engine with serve.sh first. URL (one replica), REQUESTS and REPORT may be set outside."]
+    notes = [checkpoint_of(context).note, ""]
+    notes += ["Start the engine with serve.sh first. URL (one replica), REQUESTS and REPORT may be set outside."]
     if reach:
         notes.append("The spread of the lengths is approximated by a uniform one, the same for prompts and outputs.")
-    return notes, 'url="${URL:-http://localhost:8000}"\nrm -f "$report"\n' + command(words) + "\n"
+    body = 'url="${URL:-http://localhost:8000}"\nrm -f "$report"\n' + command(words) + "\n"
+    return notes, _requests(context) + body + _CHECK_REPORT
 
 
 def _load_flags(context: ExportContext, knobs: Configuration) -> list[str]:
@@ -144,18 +150,3 @@ def _load_notes(context: ExportContext, tool: str) -> list[str]:
     if any(isinstance(length, TraceLength) for length in (workload.input_tokens, workload.output_tokens)):
         notes.append("The lengths of the trace are approximated by a normal distribution with its mean and spread.")
     return notes
-
-
-def _moments(context: ExportContext, side: str) -> tuple[float, float]:
-    """Mean and standard deviation of a side's lengths, in tokens."""
-    length = getattr(context.spec.workload, f"{side}_tokens")
-    if isinstance(length, NormalLength):
-        return float(length.mean), float(length.stdev)
-    if not isinstance(length, TraceLength):
-        return float(length), 0.0
-    try:
-        requests = read_trace(length.trace, f"workload.{side}_tokens.trace")
-    except SpecError as error:
-        raise ExportError(f"the lengths of the workload are not known: {error}") from None
-    counts = [getattr(request, f"{side}_tokens") for request in requests]
-    return statistics.fmean(counts), statistics.pstdev(counts)

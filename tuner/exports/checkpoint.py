@@ -4,20 +4,24 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from tuner.engines.checkpoint import online_fp8
 from tuner.errors import ExportError
-from tuner.exports.base import ExportContext, known_model
+from tuner.exports.base import ExportContext, known_model, was_started
+from tuner.spec import Engine
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The model, the precision its weights must have, and whether the model's own checkpoint has it.
 
-    `variable` is the shell variable that must name another checkpoint where the model's own will not do.
+    `variable` is the shell variable that must name another checkpoint where the model's own will not do. `is_quantised`:
+    the engine makes the weights of the model's own as it loads them.
     """
 
     model: str
     weights: str
     is_own: bool
+    is_quantised: bool = False
 
     @property
     def variable(self) -> str:
@@ -27,6 +31,8 @@ class Checkpoint:
     @property
     def note(self) -> str:
         """One sentence saying which checkpoint is needed."""
+        if self.is_quantised:
+            return f"checkpoint: {self.model} itself, which the engine quantises to {self.weights} as it loads it"
         if self.is_own:
             return f"checkpoint: {self.model} itself, whose weights are {self.weights}"
         return (
@@ -43,13 +49,24 @@ class Checkpoint:
 
 
 def checkpoint_of(context: ExportContext) -> Checkpoint:
-    """The checkpoint of the context's trial; a model with an unknown precision is taken for bfloat16."""
-    model, weights = context.spec.model, context.trial.configuration.weights
-    if model.startswith("-"):
-        raise ExportError(f"the model name {model!r} would be read as a flag; give a path like ./{model}")
+    """The checkpoint of the context's trial; a model with an unknown precision is taken for bfloat16.
+
+    vLLM and SGLang serve the job's own model wherever paretune starts them.
+    """
+    model, weights = plain_model(context), context.trial.configuration.weights
+    if was_started(context) and context.trial.configuration.engine in (Engine.VLLM, Engine.SGLANG):
+        return Checkpoint(model, weights, is_own=True, is_quantised=online_fp8(model, weights))
     shape = known_model(context)
     own = shape.checkpoint_weights if shape is not None else "bfloat16"
     return Checkpoint(model, weights, weights == own)
+
+
+def plain_model(context: ExportContext) -> str:
+    """The job's model; raises `ExportError` for one that a program would read as a flag."""
+    model = context.spec.model
+    if model.startswith("-"):
+        raise ExportError(f"the model name {model!r} would be read as a flag; give a path like ./{model}")
+    return model
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.tuner.engines.conftest import STAND_IN
 from tests.tuner.engines.contract import Case, EngineContract
 from tuner.configuration import Configuration
-from tuner.engines import sglang, vllm
+from tuner.engines import sglang_flags, vllm_flags
 from tuner.engines.base import Artefact, Launch
 from tuner.engines.sglang import SglangEngine
 from tuner.engines.vllm import VllmEngine
@@ -62,7 +62,7 @@ def test_vllm_is_told_every_knob() -> None:
         speculative="ngram",
         options=(("block_size", 32), ("gpu_memory_utilization", 0.85)),
     )
-    words = vllm.arguments("some/model", launch(knobs), 8000)
+    words = vllm_flags.arguments("some/model", launch(knobs), 8000)
     assert words[:2] == ("serve", "some/model")
     given = flags(words)
     assert json.loads(given.pop("--speculative-config"))["method"] == "ngram"
@@ -88,7 +88,7 @@ def test_vllm_is_told_every_knob() -> None:
 
 
 def test_vllm_without_chunked_prefill_takes_whole_prompts_in_a_step() -> None:
-    given = flags(vllm.arguments("m", launch(replace(VLLM, chunked_prefill=False, max_num_tokens=512)), 1))
+    given = flags(vllm_flags.arguments("m", launch(replace(VLLM, chunked_prefill=False, max_num_tokens=512)), 1))
     assert "--no-enable-chunked-prefill" in given
     assert given["--max-num-batched-tokens"] == "2048"
 
@@ -103,7 +103,7 @@ def test_sglang_is_told_every_knob() -> None:
         moe_backend="TRITON",
         options=(("mem_fraction_static", 0.8), ("page_size", 64), ("schedule_policy", "lpm")),
     )
-    assert flags(sglang.arguments("some/model", launch(knobs), 8000)) == {
+    assert flags(sglang_flags.arguments("some/model", launch(knobs), 8000)) == {
         "--model-path": "some/model",
         "--served-model-name": "some/model",
         "--host": "127.0.0.1",
@@ -129,10 +129,10 @@ def test_sglang_is_told_every_knob() -> None:
 
 
 def test_prefixes_are_cached_where_requests_share_them_or_the_knob_says_so() -> None:
-    assert "--enable-prefix-caching" in vllm.arguments("m", launch(VLLM, shares_prefixes=True), 1)
+    assert "--enable-prefix-caching" in vllm_flags.arguments("m", launch(VLLM, shares_prefixes=True), 1)
     forced = replace(VLLM, options=(("prefix_caching", True),))
-    assert "--enable-prefix-caching" in vllm.arguments("m", launch(forced), 1)
-    assert "--disable-radix-cache" not in sglang.arguments("m", launch(SGLANG, shares_prefixes=True), 1)
+    assert "--enable-prefix-caching" in vllm_flags.arguments("m", launch(forced), 1)
+    assert "--disable-radix-cache" not in sglang_flags.arguments("m", launch(SGLANG, shares_prefixes=True), 1)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,7 @@ def test_prefixes_are_cached_where_requests_share_them_or_the_knob_says_so() -> 
         (replace(SGLANG, tensor_parallel=2, expert_parallel=3), "expert_parallel"),
         (replace(SGLANG, attention_dp=True, speculative="ngram"), "attention_dp"),
         (replace(SGLANG, options=(("page_size", 3),)), "page_size"),
+        (replace(SGLANG, moe_backend="fast"), "no MoE runner"),
     ],
 )
 def test_what_they_refuse_is_illegal(tmp_path: Path, changed: Configuration, said: str) -> None:
@@ -159,4 +160,4 @@ def test_a_quantised_checkpoint_keeps_its_own_precision(tmp_path: Path) -> None:
     engine = VllmEngine(str(tmp_path), tmp_path / "data")
     assert engine.illegal(replace(VLLM, weights="int4_awq")) is None
     assert "plain" in str(engine.illegal(VLLM))
-    assert "--quantization" not in vllm.arguments(str(tmp_path), launch(replace(VLLM, weights="fp8")), 1)
+    assert "--quantization" not in vllm_flags.arguments(str(tmp_path), launch(replace(VLLM, weights="fp8")), 1)

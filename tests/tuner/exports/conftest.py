@@ -21,6 +21,17 @@ SPEC = {
     "workload": {"input_tokens": 1024, "output_tokens": 256, "concurrency": "auto"},
 }
 METRICS = {"tpot_mean_ms": 9.8125, "cost_usd_per_million_output_tokens": 0.11, "requests_per_second": 12.0}
+STARTED: dict[str, object] = {"evaluator": "measure", "pricing": {"gpu_hour_usd": 1.0}}
+"""Fields of a job whose engine paretune starts and measures."""
+COMMAND: dict[str, object] = {
+    "engine": "command",
+    "evaluator": "measure",
+    "command": {
+        "arguments": ["my-server", "{model}", "--listen={host}:{port}", "--kernel", "{kernel}", "--fast={fast}"],
+        "environment": {"MY_MODE": "two words"},
+        "knobs": {"kernel": ["quick one", "exact"], "fast": [True]},
+    },
+}
 PROVENANCE = {
     "tpot_mean_ms": Provenance.SIMULATED,
     "cost_usd_per_million_output_tokens": Provenance.SIMULATED,
@@ -33,10 +44,11 @@ RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def make_context() -> MakeContext:
-    """A context: knobs by name, and fields of the spec as `spec`."""
+    """A context: knobs by name, the engines' own ones too, and fields of the spec as `spec`."""
 
     def make(spec: Mapping[str, object] | None = None, **knobs: object) -> ExportContext:
-        configuration = Configuration(**{"engine": "tensorrt-llm", "gpu": "h100_sxm", "concurrency": 64, **knobs})  # type: ignore[arg-type]
+        plain = {"engine": "tensorrt-llm", "gpu": "h100_sxm", "concurrency": 64}
+        configuration = Configuration.from_dict({**plain, **knobs})  # type: ignore[dict-item]
         trial = Trial(12, configuration, TrialState.COMPLETE, METRICS, PROVENANCE)
         return ExportContext("job-7", parse_spec({**SPEC, **(spec or {})}), trial, "cheapest")
 
@@ -52,7 +64,7 @@ def run_script(tmp_path: Path) -> RunScript:
     calls.touch()
     recorder = (
         "#!/usr/bin/env bash\n"
-        f'printf "%s" "$CUDA_VISIBLE_DEVICES|$(basename "$0")" >> {calls}\n'
+        f'printf "%s" "${{CUDA_VISIBLE_DEVICES:-}}|$(basename "$0")" >> {calls}\n'
         f'for word in "$@"; do printf "|%s" "$word" >> {calls}; done\n'
         f'printf "\\n" >> {calls}\n'
         'for word in "$@"; do\n'
@@ -60,9 +72,10 @@ def run_script(tmp_path: Path) -> RunScript:
         '  if [[ "${previous:-}" == --report_json && -n "${WRITE_REPORT:-}" ]]; then echo "{}" > "$word"; fi\n'
         '  previous="$word"\n'
         "done\n"
+        'if [[ "$(basename "$0")" == paretune ]]; then echo "${PARETUNE_SAYS:-}"; fi\n'
         "sleep 0.3\n"
     )
-    for name in ("trtllm-serve", "trtllm-bench", "vllm", "python3"):
+    for name in ("trtllm-serve", "trtllm-bench", "vllm", "python3", "paretune", "llama-server", "my-server"):
         (tools / name).write_text(recorder)
         (tools / name).chmod(0o755)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.tuner.exports.conftest import COMMAND, STARTED
 from tuner.errors import ExportError
 from tuner.exports import FORMATS, ExportContext, export, formats_for
 from tuner.trial import Failure, FailureKind, TrialState
@@ -20,6 +21,8 @@ RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 
 SCRIPTS = ("serve-script", "bench-script")
+SPECS: dict[str, dict[str, object]] = {"command": COMMAND, "llama.cpp": {**STARTED, "engine": "llama.cpp"}}
+OWN: dict[str, dict[str, object]] = {"command": {"kernel": "quick one", "fast": True}, "llama.cpp": {"threads": 2}}
 
 
 def test_the_formats_are_those_of_the_first_path() -> None:
@@ -34,11 +37,12 @@ def test_an_unknown_format_is_refused_naming_those_there_are(make_context: MakeC
         export(name, make_context())
 
 
-@pytest.mark.parametrize("engine", ["tensorrt-llm", "vllm", "sglang", "llama.cpp"])
+@pytest.mark.parametrize("engine", ["tensorrt-llm", "vllm", "sglang", "llama.cpp", "command"])
 def test_every_format_offered_for_an_engine_is_written(make_context: MakeContext, engine: str) -> None:
-    """Given a trial of an engine, each format offered for it gives a named, non-empty file."""
+    """Given a trial of an engine, each format offered for it gives a named, non-empty file, the scripts among them."""
+    assert set(SCRIPTS) < set(formats_for(engine))
     for name in formats_for(engine):
-        file = export(name, make_context(engine=engine))
+        file = export(name, make_context(SPECS.get(engine), engine=engine, **OWN.get(engine, {})))
         assert file.name
         assert "/" in file.media_type
         assert file.text.endswith("\n")
@@ -55,7 +59,7 @@ def test_a_format_of_another_engine_is_refused(make_context: MakeContext, engine
 def test_an_engine_without_a_script_is_refused(make_context: MakeContext, name: str) -> None:
     """Given an engine that no script starts, the error names the engines."""
     with pytest.raises(ExportError, match="tensorrt-llm, vllm, sglang"):
-        export(name, make_context(engine="llama.cpp"))
+        export(name, make_context(engine="mlc"))
 
 
 @pytest.mark.parametrize("name", ["trtllm-serve", *SCRIPTS])
@@ -118,6 +122,23 @@ def test_names_cannot_break_out_of_a_script(
     assert HOSTILE["model"] in (tmp_path / "calls").read_text()
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("engine", ["llama.cpp", "command"])
+def test_names_cannot_break_out_of_a_script_of_a_measured_engine(
+    make_context: MakeContext, run_script: RunScript, tmp_path: Path, name: str, engine: str
+) -> None:
+    """Given hostile names and words, when the script runs, nothing but the engine or the client runs."""
+    command = {
+        "arguments": ["my-server", "{model}", "{port}", "$(touch pwned)"],
+        "environment": {"A;touch pwned": "`touch pwned`"},
+    }
+    changes: dict[str, object] = {**HOSTILE, "command": command} if engine == "command" else {**HOSTILE}
+    text = export(name, make_context({**SPECS[engine], **changes}, engine=engine, **OWN[engine])).text
+    run_script(text, PARETUNE_SAYS="/models/a b.gguf")
+    assert not (tmp_path / "pwned").exists()
+    assert HOSTILE["model"] in (tmp_path / "calls").read_text()
+
+
 def test_names_cannot_break_out_of_the_yaml(make_context: MakeContext) -> None:
     """Given hostile names, the YAML holds the arguments alone."""
     hostile = {"model": "m\ntensor_parallel_size: 99", "name": "n\u0085tensor_parallel_size: 99"}
@@ -136,18 +157,22 @@ VARIANTS: list[dict[str, object]] = [
     {},
     {"replicas": 4, "tensor_parallel": 2, "weights": "fp8", "kv_cache": "fp8", "cuda_graphs": False},
     {"power_limit_watts": 400, "gpu_clock_mhz": 1200, "chunked_prefill": True},
+    {"gpu": "cpu"},
 ]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-@pytest.mark.parametrize("engine", ["tensorrt-llm", "vllm", "sglang"])
+@pytest.mark.parametrize("engine", ["tensorrt-llm", "vllm", "sglang", "llama.cpp", "command"])
 @pytest.mark.parametrize("knobs", VARIANTS)
 def test_scripts_pass_the_linter(
     make_context: MakeContext, tmp_path: Path, name: str, engine: str, knobs: dict[str, object]
 ) -> None:
     """Given any script, bash parses it and shellcheck finds nothing in it."""
     script = tmp_path / "script.sh"
-    context: ExportContext = make_context(engine=engine, **knobs)
+    if engine == "llama.cpp":
+        knobs = {name: value for name, value in knobs.items() if name in ("gpu", "replicas")}
+    own = {**OWN.get(engine, {}), **({"weights": "q8_0"} if engine == "llama.cpp" else {})}
+    context: ExportContext = make_context(SPECS.get(engine), engine=engine, **own, **knobs)
     script.write_text(export(name, context).text)
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
     shellcheck = Path(sys.executable).with_name("shellcheck")

