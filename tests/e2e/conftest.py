@@ -53,7 +53,7 @@ class Sandbox:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            env=self._environment(settings),
+            env=self.environment(settings),
         )
 
     def run(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -94,7 +94,8 @@ class Sandbox:
         except OSError:
             return False
 
-    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+    def environment(self, settings: dict[str, str]) -> dict[str, str]:
+        """The environment of a command in here."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("PARETUNE_")}
         own = {"TMPDIR": str(self.temporary), "XDG_STATE_HOME": str(self.folder / "state"), _MARKER: self.mark}
         return plain | own | {"PARETUNE_DATA_DIR": str(self.folder / "data")} | settings

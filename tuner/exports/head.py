@@ -38,13 +38,15 @@ def head(context: ExportContext, what: str) -> list[str]:
 
 
 def figure_lines(context: ExportContext) -> Iterator[str]:
-    """Each known figure with its unit and provenance."""
+    """Each known figure with its unit and provenance, a measured one with its 95 % confidence interval."""
     trial = context.trial
     known = [key for key in METRICS if key in trial.metrics]
     yield "figures:" if known else "figures: none"
     for key in known:
         provenance = trial.provenance.get(key)
         source = provenance.value if provenance is not None else "provenance unknown"
+        if (interval := trial.intervals.get(key)) is not None:
+            source += f", 95 % within {interval[0]:.6g} to {interval[1]:.6g}"
         yield f"  {key}: {trial.metrics[key]:.6g} {METRICS[key].unit} ({source})"
 
 

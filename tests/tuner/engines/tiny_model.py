@@ -9,13 +9,15 @@ WIDTH, HEADS, INNER, LAYERS, CONTEXT_TOKENS = 64, 2, 128, 2, 1024
 END = 256
 
 
-def write_model(path: Path, kind: str = "F16", seed: int = 0, architecture: str = "llama") -> Path:
-    """A GGUF file of some 300 kB that llama.cpp serves."""
+def write_model(
+    path: Path, kind: str = "F16", seed: int = 0, architecture: str = "llama", layers: int = LAYERS
+) -> Path:
+    """A GGUF file of some 300 kB that llama.cpp serves; more layers make it slower."""
     random = numpy.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(CONTEXT_TOKENS)
     writer.add_embedding_length(WIDTH)
-    writer.add_block_count(LAYERS)
+    writer.add_block_count(layers)
     writer.add_feed_forward_length(INNER)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS)
@@ -23,7 +25,7 @@ def write_model(path: Path, kind: str = "F16", seed: int = 0, architecture: str 
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{kind}"])
     _add_tokenizer(writer)
-    for name, shape in _shapes().items():
+    for name, shape in _shapes(layers).items():
         weights = random.standard_normal(shape, dtype=numpy.float32) * 0.1
         if len(shape) == 1:
             writer.add_tensor(name, numpy.ones(shape, dtype=numpy.float32))
@@ -37,13 +39,13 @@ def write_model(path: Path, kind: str = "F16", seed: int = 0, architecture: str 
     return path
 
 
-def _shapes() -> dict[str, tuple[int, ...]]:
+def _shapes(layers: int) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (END + 1, WIDTH),
         "output.weight": (END + 1, WIDTH),
         "output_norm.weight": (WIDTH,),
     }
-    for layer in range(LAYERS):
+    for layer in range(layers):
         block = f"blk.{layer}"
         shapes |= {f"{block}.attn_{part}.weight": (WIDTH, WIDTH) for part in ("q", "k", "v", "output")}
         shapes |= {f"{block}.{part}_norm.weight": (WIDTH,) for part in ("attn", "ffn")}

@@ -78,6 +78,14 @@ def test_the_head_says_which_job_trial_and_figures(make_context: MakeContext, na
         assert fact in head
 
 
+def test_a_measured_figure_is_told_with_its_interval(make_context: MakeContext) -> None:
+    """Given a figure with a confidence interval, the head says between what, so that a repetition can be judged."""
+    context = make_context()
+    measured = dataclasses.replace(context.trial, intervals={"tpot_mean_ms": (9.5, 10.125)})
+    text = export("serve-script", dataclasses.replace(context, trial=measured)).text
+    assert "tpot_mean_ms: 9.8125 ms (simulated, 95 % within 9.5 to 10.125)" in text
+
+
 def test_json_holds_the_trial_whole(make_context: MakeContext) -> None:
     """Given a trial, its JSON reads back with job, knobs, figures, units and provenance."""
     data = json.loads(export("json", make_context(replicas=2)).text)
