@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from service.cli.predictions import write_predictions
@@ -11,6 +11,7 @@ from service.cli.results import Results, counted
 from service.client import RefusedError, ServiceClient, TrialAnswer
 from tuner.configuration import Configuration
 from tuner.metrics import Provenance
+from tuner.spec import parse_spec
 from tuner.trial import Failure, FailureKind, Trial, TrialState
 
 _CONFLICT = 409
@@ -18,11 +19,14 @@ _CONFLICT = 409
 
 def write_all(folder: Path, client: ServiceClient, results: Results) -> Counter[str]:
     """Writes every file of the contract into `folder`; gives how many trials failed, by kind."""
+    from tuner.space.choice import own_knobs_of
+
     document = json.dumps(results.document(), indent=2, ensure_ascii=False) + "\n"
     (folder / "result.json").write_text(document, encoding="utf-8")
     failures: Counter[str] = Counter()
-    _write_table(folder / "trials.csv", counted(client.trials(results.job["id"]), failures))
-    _write_table(folder / "frontier.csv", results.frontier["points"])
+    own = own_knobs_of(parse_spec(results.job["spec"]))
+    _write_table(folder / "trials.csv", counted(client.trials(results.job["id"]), failures), own)
+    _write_table(folder / "frontier.csv", results.frontier["points"], own)
     write_predictions(folder / "predictions.csv", client.predictions(results.job["id"]))
     (folder / "report.html").write_text(page(results), encoding="utf-8")
     for name, trial in results.picks.items():
@@ -30,11 +34,11 @@ def write_all(folder: Path, client: ServiceClient, results: Results) -> Counter[
     return failures
 
 
-def _write_table(path: Path, trials: Iterable[TrialAnswer]) -> None:
+def _write_table(path: Path, trials: Iterable[TrialAnswer], own: Sequence[str]) -> None:
     from tuner.exports.table import write_trials
 
     with path.open("w", encoding="utf-8", newline="") as file:
-        write_trials(file, (_trial(answer) for answer in trials))
+        write_trials(file, (_trial(answer) for answer in trials), own)
 
 
 def _write_exports(folder: Path, client: ServiceClient, job_id: str, name: str, trial: TrialAnswer) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from service.client.answers import PredictionAnswer
+from tuner.cells import cell
 from tuner.configuration import KNOBS
-from tuner.exports.table import cell
 from tuner.metrics import METRICS, Provenance
 
 

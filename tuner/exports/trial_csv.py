@@ -5,13 +5,14 @@ import io
 
 from tuner.exports.base import ExportContext, ExportFile
 from tuner.exports.head import one_line
-from tuner.exports.table import TRIAL_COLUMNS, trial_row
+from tuner.exports.table import trial_columns, trial_row
 
 
 def write(context: ExportContext) -> ExportFile:
     """A header and one row."""
+    own = [name for name, _ in context.trial.configuration.options]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*TRIAL_COLUMNS, "job", "model", "pick"])
-    writer.writerow([*trial_row(context.trial), context.job_id, one_line(context.spec.model), context.pick])
+    writer.writerow([*trial_columns(own), "job", "model", "pick"])
+    writer.writerow([*trial_row(context.trial, own), context.job_id, one_line(context.spec.model), context.pick])
     return ExportFile("trial.csv", "text/csv", text.getvalue())

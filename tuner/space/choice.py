@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tuner.configuration import Configuration
+from tuner.configuration import KNOBS, Configuration, knobs_of
 from tuner.space.build import build_space
 from tuner.space.meaning import meaning_of
-from tuner.space.measured import measured_space
+from tuner.space.measured import measured_own_knobs, measured_space
 from tuner.space.replay_table import table_of
 from tuner.spec import EvaluatorName, JobSpec
 
@@ -21,3 +21,13 @@ def choices_of(spec: JobSpec) -> Sequence[Configuration]:
         meaning_of(spec)
         return table_of(spec).configurations
     return measured_space(spec) if spec.measures else build_space(spec)
+
+
+def own_knobs_of(spec: JobSpec) -> tuple[str, ...]:
+    """The knobs beyond the common ones that configurations of the job have, by name; cheap, however large its space.
+
+    Raises `SpecError` when the job's table cannot be read.
+    """
+    if spec.replay is not None:
+        return knobs_of(table_of(spec).configurations)[len(KNOBS) :]
+    return measured_own_knobs(spec) if spec.measures else ()

@@ -49,6 +49,14 @@ def measured_space(spec: JobSpec) -> Sequence[Configuration]:
     return rows
 
 
+def measured_own_knobs(spec: JobSpec) -> tuple[str, ...]:
+    """The engine's own knobs that every configuration of a measuring job has, by name; the space is not built."""
+    if all(engine in SIMULATED_ENGINES for engine in spec.engine):
+        return tuple(sorted(name for name in spec.space if name not in KNOBS))
+    first = next(_rows(spec), None)
+    return tuple(name for name, _ in first.options) if first is not None else ()
+
+
 def engine_knobs(spec: JobSpec, engine: str, cpus: int | None = None) -> tuple[EngineKnob, ...]:
     """The knobs of an engine of the job on this machine."""
     given: Mapping[str, tuple[KnobValue, ...]] = spec.command.knobs if spec.command is not None else {}

@@ -7,6 +7,7 @@ import pytest
 from tuner.configuration import Configuration
 from tuner.economics.cost import Tokens
 from tuner.metrics import Provenance
+from tuner.space.own_knobs import own_knobs
 from tuner.space.replay_table import ReplayTable, ReplayTableError, read_table
 from tuner.spec import Pricing
 from tuner.trial import FailureKind
@@ -56,6 +57,43 @@ def test_repeated_configurations_are_repeated_measurements(tmp_path: Path) -> No
 def test_what_is_wrong_is_named_with_its_row_and_column(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ReplayTableError, match=said):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [
+        ("block_sise", "16", "did you mean block_size"),
+        ("block_size", "16.0", "row 2, column block_size"),
+        ("gpu_memory_utilization", "1.5", "row 2, column gpu_memory_utilization: .*at most 1"),
+        ("prefix_caching", "yes", "row 2, column prefix_caching"),
+        ("provenance_tpot_mean_ms", "guessed", "row 2, column provenance_tpot_mean_ms"),
+        ("provenance_tpot", "measured", "neither a knob nor a metric"),
+    ],
+)
+def test_what_is_wrong_with_an_engines_own_column_is_named(tmp_path: Path, column: str, text: str, said: str) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(f"concurrency,{column},tpot_mean_ms\n4,{text},10\n")
+    own = [knob for knob in own_knobs("vllm") if not knob.is_common]
+
+    with pytest.raises(ReplayTableError, match=said):
+        read_table(file, Configuration("vllm", "h100_sxm"), Tokens(1, 1), Pricing(), own)
+
+
+def test_a_figure_that_was_not_measured_stays_what_it_is(tmp_path: Path) -> None:
+    text = "concurrency,tpot_mean_ms,provenance_tpot_mean_ms,ttft_mean_ms\n4,10,simulated,100\n"
+
+    [(_, found)] = read(tmp_path, text).rows
+
+    assert found.provenance == {"tpot_mean_ms": Provenance.SIMULATED, "ttft_mean_ms": Provenance.MEASURED}
+
+
+def test_zero_is_a_figure_only_where_a_provenance_stands_for_it(tmp_path: Path) -> None:
+    told = "tpot_mean_ms,goodput_requests_per_second,provenance_goodput_requests_per_second\n10,0,measured\n"
+    untold = "tpot_mean_ms,goodput_requests_per_second\n10,0\n"
+
+    assert read(tmp_path, told).rows[0][1].metrics["goodput_requests_per_second"] == 0
+    with pytest.raises(ReplayTableError, match="column goodput_requests_per_second"):
+        read(tmp_path, untold)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
