@@ -34,6 +34,19 @@ def sensible(value: float | None) -> str:
     return f"{value:,.{min(decimals, 6)}f}"
 
 
+def half_width(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A confidence interval beside its figure: ` ±3.2%`, the wider side of the two; empty where it is not known."""
+    if not value or interval is None:
+        return ""
+    share = max(interval[1] - value, value - interval[0]) / abs(value)
+    return f" ±{share:.0%}" if share >= 0.095 else f" ±{share:.1%}"
+
+
+def span(interval: tuple[float, float] | None) -> str:
+    """A confidence interval after its figure: ` (9.50–10.1)`; empty where it is not known."""
+    return "" if interval is None else f" ({sensible(interval[0])}–{sensible(interval[1])})"
+
+
 def heading(metric: str) -> str:
     """A short heading of a metric on two lines: its name, and its unit."""
     if metric in SHORT_HEADINGS:

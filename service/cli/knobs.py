@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tuner.configuration import KnobValue
+from tuner.configuration import KNOBS, KnobValue
 
 Knobs = Mapping[str, KnobValue]
 
@@ -56,6 +56,19 @@ def _ceiling(knobs: Knobs) -> str:
     return "" if ceiling is None or ceiling == knobs.get("concurrency") else f"batch {ceiling}"
 
 
+def _own(knob: str) -> KnobColumn:
+    """A knob that only its engine has, by its own name."""
+    name = knob.replace("_", " ")
+
+    def said(knobs: Knobs) -> str:
+        value = knobs.get(knob)
+        if isinstance(value, bool):
+            return name if value else f"no {name}"
+        return "" if value is None else f"{name} {value}"
+
+    return KnobColumn(name.replace(" ", "\n", 1), _cell(knob), said)
+
+
 COLUMNS: Final = (
     _valued("engine", "engine", "{}"),
     _valued("GPU", "gpu", "{}"),
@@ -75,10 +88,16 @@ COLUMNS: Final = (
 """In the order of how much they tell."""
 
 
+def columns_of(configurations: Sequence[Knobs]) -> tuple[KnobColumn, ...]:
+    """The columns of the common knobs, then of the engines' own ones that any of the configurations has, by name."""
+    own = sorted({name for knobs in configurations for name in knobs} - set(KNOBS))
+    return (*COLUMNS, *(_own(name) for name in own))
+
+
 def varying(configurations: Sequence[Knobs]) -> list[KnobColumn]:
     """The columns that tell the configurations apart; one that only repeats another is left out."""
     found: dict[tuple[str, ...], KnobColumn] = {}
-    for column in COLUMNS:
+    for column in columns_of(configurations):
         texts = tuple(column.cell(knobs) for knobs in configurations)
         if len(set(texts)) > 1:
             found.setdefault(texts, column)
@@ -87,10 +106,12 @@ def varying(configurations: Sequence[Knobs]) -> list[KnobColumn]:
 
 def shared(configurations: Sequence[Knobs]) -> str:
     """The knobs that all the configurations have alike, as a phrase."""
-    same = [column for column in COLUMNS if len({column.cell(knobs) for knobs in configurations}) == 1]
+    columns = columns_of(configurations)
+    same = [column for column in columns if len({column.cell(knobs) for knobs in configurations}) == 1]
     return phrase(configurations[0], same) if configurations else ""
 
 
-def phrase(knobs: Knobs, columns: Sequence[KnobColumn] = COLUMNS) -> str:
-    """A configuration in one phrase: `h100_sxm, 4×TP2, fp8, 64 in flight`."""
-    return ", ".join(said for column in columns if (said := column.said(knobs)))
+def phrase(knobs: Knobs, columns: Sequence[KnobColumn] | None = None) -> str:
+    """A configuration in one phrase: `h100_sxm, 4×TP2, fp8, 64 in flight`; of the given columns, or of all."""
+    shown = columns_of([knobs]) if columns is None else columns
+    return ", ".join(said for column in shown if (said := column.said(knobs)))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from service.cli.figures import heading, metric_of, sensible
+from service.cli.figures import heading, metric_of, sensible, span
 from service.cli.results import Results
 from service.client.answers import AccuracyAnswer, DriftAnswer, TrialAnswer
 
@@ -101,10 +101,8 @@ def _simulated(trial: TrialAnswer, metric: str) -> str:
 def _predicted(trial: TrialAnswer, metric: str) -> str:
     reason = trial.get("reason") or {}
     found = reason.get("predicted", {}).get(metric)
-    return f"{sensible(found['value'])} ({sensible(found['low'])}–{sensible(found['high'])})" if found else "–"
+    return sensible(found["value"]) + span((found["low"], found["high"])) if found else "–"
 
 
 def _measured(trial: TrialAnswer, metric: str) -> str:
-    ends = (trial.get("intervals") or {}).get(metric)
-    text = sensible(trial["metrics"].get(metric))
-    return f"{text} ({sensible(ends[0])}–{sensible(ends[1])})" if ends else text
+    return sensible(trial["metrics"].get(metric)) + span((trial.get("intervals") or {}).get(metric))

@@ -4,7 +4,7 @@ from html import escape
 from string import Template
 from typing import Final
 
-from service.cli.figures import heading, metric_of, sensible
+from service.cli.figures import heading, metric_of, sensible, span
 from service.cli.knobs import phrase
 from service.cli.results import Results
 from service.cli.scatter import scatter
@@ -82,12 +82,15 @@ def _table(label: str, rows: list[tuple[str, TrialAnswer]], metrics: list[str]) 
         for name, trial in rows
     )
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    if not any(metric in (trial.get("intervals") or {}) for _, trial in rows for metric in known):
+        return table
+    return f'{table}<p class="note">In parentheses: the 95 % confidence interval of a measured figure.</p>'
 
 
 def _figure(trial: TrialAnswer, metric: str) -> str:
     source = trial["provenance"].get(metric)
-    text = sensible(trial["metrics"].get(metric))
+    text = sensible(trial["metrics"].get(metric)) + span((trial.get("intervals") or {}).get(metric))
     return f"{text} {source}" if source else text
 
 

@@ -1,7 +1,7 @@
 """Trials as tables of a terminal: figures with units, the knobs that differ, as many columns as there is room for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from rich import box
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from service.cli.figures import heading, legend, letter, metric_of, sensible
+from service.cli.figures import half_width, heading, legend, letter, metric_of, sensible
 from service.cli.knobs import KnobColumn, Knobs, phrase, shared, varying
 from service.client.answers import TrialAnswer
 
@@ -27,17 +27,19 @@ _ALWAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: its label, its knobs and its figures."""
+    """One line of a table: its label, its knobs, its figures and their confidence intervals."""
 
     label: str
     configuration: Knobs
     metrics: Mapping[str, float]
     provenance: Mapping[str, str]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, label: str, trial: TrialAnswer) -> "Row":
         """The row of a trial."""
-        return cls(label, trial["configuration"], trial["metrics"], trial["provenance"])
+        intervals = trial.get("intervals") or {}
+        return cls(label, trial["configuration"], trial["metrics"], trial["provenance"], intervals)
 
 
 def metrics_shown(objectives: Sequence[str], constraints: Sequence[str]) -> list[str]:
@@ -97,8 +99,10 @@ def thinned(points: Sequence[TrialAnswer], keep: frozenset[int], most: int = MOS
 
 
 def _print_notes(console: Console, rows: Sequence[Row], metrics: Sequence[str]) -> None:
-    """What the letters mean."""
+    """What the letters and the intervals mean."""
     found = legend(source for row in rows for metric in metrics if (source := row.provenance.get(metric)))
+    if any(metric in row.intervals for row in rows for metric in metrics):
+        found += "; ±: half width of the 95 % confidence interval"
     if found:
         console.print(found, style="dim")
 
@@ -159,9 +163,9 @@ def _table(
 
 
 def _cell(row: Row, metric: str, *, marked: bool) -> str:
-    text = sensible(row.metrics.get(metric))
+    value = row.metrics.get(metric)
     mark = letter(row.provenance.get(metric)) if marked else ""
-    return f"{text}{mark}"
+    return f"{sensible(value)}{mark}{half_width(value, row.intervals.get(metric))}"
 
 
 def _uniform(metric: str, rows: Sequence[Row]) -> str | None:

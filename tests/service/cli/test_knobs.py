@@ -30,3 +30,14 @@ def test_a_phrase_says_only_what_is_set() -> None:
     }
 
     assert phrase(knobs) == "h100_sxm, TP1, 64 in flight, chunked prefill"
+
+
+def test_an_engines_own_knobs_are_shown_after_the_common_ones() -> None:
+    configurations: list[Knobs] = [
+        {"engine": "llama.cpp", "weights": "q8_0", "threads": threads, "flash_attention": attention, "micro_batch": 64}
+        for threads, attention in ((1, True), (2, False))
+    ]
+
+    assert [column.heading for column in varying(configurations)] == ["flash\nattention", "threads"]
+    assert shared(configurations) == "llama.cpp, TP1, q8_0, micro batch 64"
+    assert phrase(configurations[1]) == "llama.cpp, TP1, q8_0, no flash attention, micro batch 64, threads 2"

@@ -23,3 +23,17 @@ def test_a_job_without_a_feasible_configuration_has_a_page_too(job: JobAnswer) -
     results = Results(job, {"objectives": ["cost"], "hypervolume": None, "points": []}, {})
 
     assert "No configuration meets the constraints" in page(results)
+
+
+def test_measured_figures_have_their_intervals_and_engines_their_own_knobs(
+    job: JobAnswer, point: Callable[..., TrialAnswer]
+) -> None:
+    measured = point(0, 1.0, 9.0, threads=2)
+    measured["intervals"] = {"tpot_mean_ms": (8.5, 9.75)}
+    results = Results(job, {"objectives": ["cost", "tpot"], "hypervolume": 0.5, "points": [measured]}, {})
+
+    html = page(results)
+
+    assert "9.00 (8.50–9.75) simulated" in html
+    assert "threads 2" in html
+    assert "95 % confidence interval" in html

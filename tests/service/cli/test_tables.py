@@ -54,3 +54,18 @@ def test_mixed_provenance_marks_each_figure(point: Point) -> None:
 
     assert "10.0ˢ" in out.getvalue()
     assert "10.0ᴹ" in out.getvalue()
+
+
+def test_a_measured_figure_has_the_half_width_of_its_interval(point: Point) -> None:
+    exact, rough = point(0, tpot=10.0, threads=1), point(1, tpot=20.0, threads=2)
+    exact["intervals"], rough["intervals"] = {"tpot_mean_ms": (9.75, 10.2)}, {"tpot_mean_ms": (15.0, 50.0)}
+    out = io.StringIO()
+
+    rows = [Row.of("0", exact), Row.of("1", rough)]
+    print_rows(Console(file=out, width=120), "trial", rows, ["tpot_mean_ms", "ttft_mean_ms"])
+
+    assert "10.0 ±2.5%" in out.getvalue()
+    assert "20.0 ±150%" in out.getvalue()
+    assert "±: half width" in out.getvalue()
+    assert "threads" in out.getvalue()
+    assert "40.0 " in out.getvalue()
