@@ -11,14 +11,22 @@ from tuner.engines.checkpoint import illegal_weights, online_fp8
 from tuner.engines.ports import HOST
 
 _CACHE_TYPES: Final = {"bfloat16": "auto", "auto": "auto", "fp8": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2"}
+# `MOE_RUNNER_BACKEND_CHOICES` of SGLang's server_args.py, 0.5 and newer
 _MOE_RUNNERS: Final = (
     "auto",
+    "aiter",
     "cutlass",
     "deep_gemm",
     "flashinfer_cutedsl",
     "flashinfer_cutlass",
     "flashinfer_mxfp4",
     "flashinfer_trtllm",
+    "flashinfer_trtllm_routed",
+    "hpc_ops",
+    "humming",
+    "intel_xpu",
+    "marlin",
+    "megamoe",
     "triton",
     "triton_kernel",
 )

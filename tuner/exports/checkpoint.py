@@ -45,7 +45,7 @@ class Checkpoint:
         if self.is_own:
             return f"checkpoint={shlex.quote(self.model)}\n"
         missing = f"set {self.variable} to a checkpoint of the model above with {self.weights} weights"
-        return f'checkpoint="${{{self.variable}:?{_plain(missing)}}}"\n'
+        return f'checkpoint="${{{self.variable}:?{plain_text(missing)}}}"\n'
 
 
 def checkpoint_of(context: ExportContext) -> Checkpoint:
@@ -69,5 +69,6 @@ def plain_model(context: ExportContext) -> str:
     return model
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text without any character that means something to a shell, for messages inside double quotes."""
     return re.sub(r"[^A-Za-z0-9_ ,.-]", "_", text)

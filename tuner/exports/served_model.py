@@ -7,7 +7,7 @@ from typing import Final
 
 from tuner.engines.llama_cpp.flags import weight_type
 from tuner.exports.base import ExportContext
-from tuner.exports.checkpoint import Checkpoint, checkpoint_of, plain_model
+from tuner.exports.checkpoint import Checkpoint, checkpoint_of, plain_model, plain_text
 from tuner.spec import Engine
 
 
@@ -60,7 +60,7 @@ _FILE: Final = """\
 checkpoint="${%(variable)s:-}"
 if [[ -z "$checkpoint" ]]; then
   if ! command -v paretune > /dev/null; then
-    echo "set %(variable)s to a GGUF file of the model above with %(weights)s weights, or install paretune[cpu], which makes it" >&2
+    echo "set %(variable)s to a GGUF file of the model above with %(said)s weights, or install paretune[cpu], which makes it" >&2
     exit 1
   fi
   checkpoint="$(paretune llama-cpp weights %(model)s %(weights)s)"
@@ -77,5 +77,10 @@ def _llama_cpp(context: ExportContext) -> ServedModel:
         f"{variable} (llama-quantize writes one). The server is the one of paretune[cpu] that was measured, or the",
         "llama-server that LLAMA_SERVER names or PATH has; both take these flags.",
     )
-    values = {"variable": variable, "weights": shlex.quote(weights), "model": shlex.quote(plain_model(context))}
+    values = {
+        "variable": variable,
+        "said": plain_text(weights),
+        "weights": shlex.quote(weights),
+        "model": shlex.quote(plain_model(context)),
+    }
     return ServedModel(notes, _FILE % values + _SERVER)

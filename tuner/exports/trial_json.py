@@ -8,7 +8,7 @@ from tuner.metrics import METRICS
 
 
 def write(context: ExportContext) -> ExportFile:
-    """One object; a figure that is not known is absent."""
+    """One object; a figure that is not known is absent. `intervals`: of 95 % confidence, of measured figures."""
     spec, trial = context.spec, context.trial
     metrics = {key: value for key, value in trial.metrics.items() if math.isfinite(value)}
     data = {
@@ -23,6 +23,7 @@ def write(context: ExportContext) -> ExportFile:
         "metrics": metrics,
         "units": {key: METRICS[key].unit for key in metrics if key in METRICS},
         "provenance": {key: value.value for key, value in trial.provenance.items() if key in metrics},
+        "intervals": {key: list(ends) for key, ends in trial.intervals.items() if key in metrics},
         "objectives": {
             objective.value: metrics[objective.metric] for objective in spec.objectives if objective.metric in metrics
         },

@@ -84,6 +84,8 @@ def test_a_measured_figure_is_told_with_its_interval(make_context: MakeContext) 
     measured = dataclasses.replace(context.trial, intervals={"tpot_mean_ms": (9.5, 10.125)})
     text = export("serve-script", dataclasses.replace(context, trial=measured)).text
     assert "tpot_mean_ms: 9.8125 ms (simulated, 95 % within 9.5 to 10.125)" in text
+    data = json.loads(export("json", dataclasses.replace(context, trial=measured)).text)
+    assert data["intervals"] == {"tpot_mean_ms": [9.5, 10.125]}
 
 
 def test_json_holds_the_trial_whole(make_context: MakeContext) -> None:

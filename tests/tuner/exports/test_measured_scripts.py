@@ -75,6 +75,19 @@ def test_without_paretune_and_a_file_nothing_starts(
     assert calls(tmp_path) == []
 
 
+def test_weights_cannot_break_out_of_the_script(
+    make_context: MakeContext, run_script: RunScript, tmp_path: Path
+) -> None:
+    """Given hostile weights, as a replay table may hold them, nothing runs of them, found or missing."""
+    hostile = "$(touch pwned)`touch pwned`'\"; touch pwned #"
+    text = export("serve-script", make_context(LLAMA, engine="llama.cpp", gpu="cpu", weights=hostile)).text
+    run_script(text, PARETUNE_SAYS="/made.gguf")
+    assert hostile in calls(tmp_path)[0]
+    (tmp_path / "tools" / "paretune").unlink()
+    assert run_script(text, PATH=without_ours(tmp_path)).returncode == 1
+    assert not (tmp_path / "pwned").exists()
+
+
 def test_unset_threads_are_those_of_the_machine_that_serves(make_context: MakeContext) -> None:
     """Given a trial that does not say its threads, the script counts the processors where it runs."""
     text = export("serve-script", make_context(LLAMA, engine="llama.cpp", **KNOBS)).text
