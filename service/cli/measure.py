@@ -25,8 +25,11 @@ def measure(
         int | None, typer.Option(metavar="C", min=1, help="Requests always in flight; or give --request-rate.")
     ] = None,
     request_rate: Annotated[
-        float | None, typer.Option(metavar="R", help="Requests per second, Poisson; or give --concurrency.")
+        float | None, typer.Option(metavar="R", help="Requests per second; or give --concurrency.")
     ] = None,
+    burstiness: Annotated[
+        str, typer.Option(metavar="B", help="Shape of the gaps at a rate: 1 is Poisson, less is bursty; or constant.")
+    ] = "1",
     seconds: Annotated[float, typer.Option(metavar="S", min=1, help="Most seconds of load, warm-up included.")] = 60.0,
     precision: Annotated[
         float, typer.Option(metavar="P", help="Stop sooner once the 95 % intervals are this narrow (half width).")
@@ -64,7 +67,9 @@ def measure(
     if not 0 < precision <= 1:
         raise BadUsageError(f"--precision {precision:g} is no share; give 0.03 for 3 %")
     endpoint = Endpoint(url, model, api_key, Interface.CHAT if chat else Interface.COMPLETIONS)
-    load = Load(Fixed(input_tokens), Fixed(output_tokens), _arrivals(concurrency, request_rate), shared_prefix, seed)
+    load = Load(
+        Fixed(input_tokens), Fixed(output_tokens), _arrivals(concurrency, request_rate, burstiness), shared_prefix, seed
+    )
     plan = Plan(seconds=seconds, precision=precision, gpus=gpus, tokenizer=tokenizer)
     result = _run(endpoint, load, plan, records)
     if as_json:
@@ -73,17 +78,31 @@ def measure(
         print_report(endpoint, result)
 
 
-def _arrivals(concurrency: int | None, request_rate: float | None) -> "Arrivals":
+def _arrivals(concurrency: int | None, request_rate: float | None, burstiness: str) -> "Arrivals":
     from service.cli.errors import BadUsageError
     from tuner.load.arrivals import Closed, Open
 
     if (concurrency is None) == (request_rate is None):
         raise BadUsageError("give either --concurrency or --request-rate")
+    if concurrency is not None and burstiness != "1":
+        raise BadUsageError("--burstiness shapes the arrivals of a --request-rate; give one, or leave it out")
     if concurrency is not None:
         return Closed(concurrency)
     if request_rate is None or not 0 < request_rate <= 1e6:
         raise BadUsageError(f"--request-rate is {request_rate}; give requests per second, more than 0")
-    return Open(request_rate)
+    return Open(request_rate, None if burstiness == "constant" else _shape(burstiness))
+
+
+def _shape(burstiness: str) -> float:
+    from service.cli.errors import BadUsageError
+
+    try:
+        shape = float(burstiness)
+    except ValueError:
+        shape = 0.0
+    if not 0 < shape <= 1000:
+        raise BadUsageError(f"--burstiness {burstiness} is no shape; give a number above 0, at most 1000, or constant")
+    return shape
 
 
 def _run(endpoint: "Endpoint", load: "Load", plan: "Plan", records: Path | None) -> "LoadResult":

@@ -130,6 +130,12 @@ def _serving_bench(context: ExportContext) -> tuple[list[str], str]:
     notes += ["Start the engine with serve.sh first. URL (one replica), REQUESTS and REPORT may be set outside."]
     if reach:
         notes.append("The spread of the lengths is approximated by a uniform one, the same for prompts and outputs.")
+    if context.spec.workload.burstiness != 1.0:
+        notes.append("The arrivals are approximated by a Poisson process of the same mean rate.")
+    if context.spec.workload.shared_prefix:
+        notes.append(
+            "Its prompts have nothing in common, and the job's do: `paretune measure --shared-prefix` loads it so."
+        )
     body = 'url="${URL:-http://localhost:8000}"\nrm -f "$report"\n' + command(words) + "\n"
     return notes, _requests(context) + body + _CHECK_REPORT
 

@@ -115,7 +115,7 @@ def _launch(context: ExportContext, weights: str | None = None) -> Launch:
         Artefact(Path(_CHECKPOINT)),
         longest if is_measured else sequence_ceiling(longest, known_model(context)),
         Path(),
-        shares_prefixes=not is_measured,
+        shares_prefixes=not is_measured or context.spec.workload.shared_prefix > 0,
     )
 
 

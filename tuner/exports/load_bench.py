@@ -29,6 +29,8 @@ def load_bench(context: ExportContext) -> tuple[list[str], str]:
     (input_mean, input_stdev), (output_mean, output_stdev) = (moments(context, side) for side in ("input", "output"))
     words = ["paretune", "measure", "--url", '"$url"', "--model", '"$model"']
     words += ["--input-tokens", str(max(1, round(input_mean))), "--output-tokens", str(max(1, round(output_mean)))]
+    if spec.workload.shared_prefix:
+        words += ["--shared-prefix", f"{spec.workload.shared_prefix:g}"]
     words += [*_load_flags(context), "--seconds", '"$seconds"', "--precision", f"{spec.measuring.precision:g}"]
     words += ["--gpus", str(knobs.gpus_per_replica), "--seed", str(spec.seed), "--json"]
     body = (
@@ -49,7 +51,9 @@ def _load_flags(context: ExportContext) -> list[str]:
     except SpecError as error:
         raise ExportError(f"the arrivals of the workload are not known: {error}") from None
     if rate is not None:
-        return ["--request-rate", f"{rate / knobs.replicas:.6g}"]
+        burstiness = context.spec.workload.burstiness
+        shape = [] if burstiness == 1.0 else ["--burstiness", str(burstiness)]
+        return ["--request-rate", f"{rate / knobs.replicas:.6g}", *shape]
     return ["--concurrency", str(knobs.concurrency)]
 
 

@@ -66,6 +66,9 @@ def test_a_machine_gets_one_document(measure: Command, capfd: pytest.CaptureFixt
         ([], "give either --concurrency or --request-rate"),
         (["--concurrency", "2", "--request-rate", "2"], "give either"),
         (["--request-rate", "0"], "more than 0"),
+        (["--request-rate", "2", "--burstiness", "0"], "or constant"),
+        (["--concurrency", "2", "--burstiness", "0.5"], "arrivals of a --request-rate"),
+        (["--request-rate", "2", "--burstiness", "wild"], "or constant"),
         (["--concurrency", "2", "--precision", "3"], "0.03 for 3 %"),
         (["--concurrency", "2", "--records", "/no/such/folder/x"], "no folder"),
     ],
@@ -73,6 +76,17 @@ def test_a_machine_gets_one_document(measure: Command, capfd: pytest.CaptureFixt
 def test_a_wrong_word_is_named(measure: Command, capfd: pytest.CaptureFixture[str], more: list[str], says: str) -> None:
     assert measure("http://127.0.0.1:1", *more) == 2
     assert says in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "shape"), [("constant", None), ("0.5", 0.5)])
+def test_arrivals_have_the_shape_that_is_asked(
+    measure: Command, capfd: pytest.CaptureFixture[str], given: str, shape: float | None
+) -> None:
+    with serving(Behaviour(token_seconds=0.005)) as (url, _):
+        code = measure(url, "--request-rate", "20", "--burstiness", given, "--json")
+
+    assert code == 0
+    assert json.loads(capfd.readouterr().out)["load"]["arrivals"] == {"rate": 20.0, "burstiness": shape}
 
 
 def test_where_nothing_answers_the_exit_code_says_so(measure: Command, capfd: pytest.CaptureFixture[str]) -> None:

@@ -199,6 +199,17 @@ def test_a_measured_server_is_started_with_the_words_it_was_measured_with(
     assert ("--quantization" in calls(tmp_path)[0]) is (weights == "fp8")
 
 
+def test_prompts_are_cached_where_the_measured_ones_began_alike(make_context: MakeContext) -> None:
+    """Given a workload whose prompts share their start, the server caches them, as it did; else it says that it does not."""
+    workload = {"input_tokens": 100, "output_tokens": 20, "concurrency": 8, "shared_prefix": 0.5}
+    sharing = export("serve-script", make_context({**LLAMA, "workload": workload}, engine="llama.cpp", gpu="cpu")).text
+    assert "--cache-prompt" in sharing
+    assert "Prompts are not cached" not in sharing
+    alone = export("serve-script", make_context(LLAMA, engine="llama.cpp", gpu="cpu")).text
+    assert "--no-cache-prompt" in alone
+    assert "Prompts are not cached" in alone
+
+
 def test_a_checkpoint_that_holds_its_weights_is_not_quantised_again(
     make_context: MakeContext, run_script: RunScript, tmp_path: Path
 ) -> None:
