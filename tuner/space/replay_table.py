@@ -96,8 +96,8 @@ def read_table(
     """The table of a CSV file; `defaults` fills the knobs that have no column, `own` are the engine's own knobs.
 
     What `trials.csv` holds beside knobs, figures and failures is understood: a figure keeps the provenance that a column
-    gives it, and is measured without. Cost, energy and carbon follow from throughput and power at these prices, where the table has those; figures that
-    the table measured itself are kept. Raises `ReplayTableError`.
+    gives it, and is measured without. Cost, energy and carbon follow from throughput and power at these prices, where the
+    table has those; figures that the table holds itself are kept. Raises `ReplayTableError`.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
