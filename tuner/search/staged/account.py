@@ -29,6 +29,7 @@ class Account:
     _starts: list[float] = field(default_factory=list)
     _windows: list[float] = field(default_factory=list)
     _began: float | None = None
+    _minutes_before: float = 0.0
     _kept: Spent = field(default_factory=Spent)
 
     @property
@@ -49,7 +50,9 @@ class Account:
         for price in self._bound.values():
             bound = bound.plus(price)
         if self.clock is not None:
-            passed = (self.clock() - self._began) / 60 if self._began is not None else 0.0
+            passed = self._minutes_before
+            if self._began is not None:
+                passed += (self.clock() - self._began) / 60
             bound = Spent(bound.trials, passed, bound.gpu_hours)
         return exceeded(self.limits, bound.plus(self._kept), self.timing.price(gpus))
 
@@ -68,6 +71,7 @@ class Account:
         """Books the measurements of a run that was cut short."""
         for measurement in measurements:
             self.end(-1, configuration, measurement)
+        self._minutes_before = self._spent.minutes
 
     def _taken(self, configuration: Configuration, details: Mapping[str, object] | None, predicted: Spent) -> Spent:
         start, window = (_minutes(details, name) for name in (START_SECONDS, WINDOW_SECONDS))

@@ -54,7 +54,8 @@ class Flight:
             if self._cancelled():
                 raise CancelledStudyError
             done, _ = wait(self._futures, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            if done:
+            # asked again: what a cancelled measurement gives back says nothing of its configuration
+            if done and not self._cancelled():
                 found = [(self._futures.pop(future), future.result()) for future in done]
                 return sorted(found, key=lambda item: item[0])
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -239,3 +239,15 @@ def test_a_lost_measurement_is_a_result_with_its_reason_and_the_search_goes_on(m
     assert len(lost) == 1
     assert len(bench.asked) == 6
     assert found.stopped == "the budget of trials is used up"
+
+
+def test_the_minutes_before_a_cut_count_too(machine: Machine) -> None:
+    took = {"start_seconds": 120.0, "window_seconds": 120.0}
+    kept = [replace(t, details=took) for t in run(Bench(machine), {"trials": 2})[1].latest.values()]
+    bench = Bench(machine, in_real_time=True)
+
+    found, _, result = run(bench, {"minutes": 10}, earlier=kept)
+
+    assert bench.asked == []
+    assert found.stopped == "the budget of minutes is used up"
+    assert result.evaluated == 2
