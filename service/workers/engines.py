@@ -3,7 +3,7 @@
 from typing import Final
 
 from service.settings import Settings
-from tuner.engines.tensorrt_llm.engine import Artefacts
+from tuner.engines.artefacts import Artefacts
 from tuner.engines.tensorrt_llm.installation import Installation
 
 GIB: Final = 1024**3

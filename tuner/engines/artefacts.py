@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,11 +19,24 @@ from tuner.engines.artefact_keys import content_key
 from tuner.engines.base import Artefact, Cancelled, never
 from tuner.engines.errors import BuildError, StartCancelledError
 
-__all__ = ["ArtefactCache", "content_key"]
+__all__ = ["ArtefactCache", "Artefacts", "content_key"]
 
 _LOOK_SECONDS: Final = 0.1
 _NOTE: Final = ".json"
 _PART: Final = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """Where artefacts are kept (`None`: in the data directory), how large together, and the GPUs a build may use."""
+
+    folder: Path | None = None
+    most_bytes: int | None = None
+    devices: tuple[str, ...] = ()
+
+    def folder_of(self, engine: str, data_dir: Path) -> Path:
+        """The folder of an engine's artefacts."""
+        return (self.folder or data_dir / "artefacts") / engine
 
 
 class ArtefactCache:

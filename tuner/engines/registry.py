@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tuner.engines.artefacts import Artefacts
 from tuner.engines.base import Engine
 from tuner.engines.command import CommandEngine
 from tuner.engines.llama_cpp.engine import LlamaCppEngine
 from tuner.engines.ports import free_port
 from tuner.engines.running import ChoosePort
 from tuner.engines.sglang import SglangEngine
-from tuner.engines.tensorrt_llm.engine import Artefacts, TensorrtLlmEngine
+from tuner.engines.tensorrt_llm.engine import TensorrtLlmEngine
 from tuner.engines.tensorrt_llm.installation import Installation
 from tuner.engines.vllm import VllmEngine
 from tuner.errors import SpecError
@@ -45,7 +46,9 @@ _MAKERS: Final[Mapping[str, Callable[[Opening], Engine]]] = {
     EngineName.TENSORRT_LLM.value: lambda o: TensorrtLlmEngine(
         o.model, o.data_dir, o.tensorrt_llm, o.artefacts, o.choose_port
     ),
-    EngineName.LLAMA_CPP.value: lambda o: LlamaCppEngine(o.model, o.data_dir, choose_port=o.choose_port),
+    EngineName.LLAMA_CPP.value: lambda o: LlamaCppEngine(
+        o.model, o.data_dir, artefacts=o.artefacts, choose_port=o.choose_port
+    ),
     EngineName.VLLM.value: lambda o: VllmEngine(o.model, o.data_dir, choose_port=o.choose_port),
     EngineName.SGLANG.value: lambda o: SglangEngine(o.model, o.data_dir, choose_port=o.choose_port),
     EngineName.COMMAND.value: _command,

@@ -10,7 +10,7 @@ from tuner.space.replay_table import ReplayTable
 from tuner.trial import Measurement
 
 if TYPE_CHECKING:
-    from tuner.engines.tensorrt_llm.engine import Artefacts
+    from tuner.engines.artefacts import Artefacts
     from tuner.engines.tensorrt_llm.installation import Installation
 
 

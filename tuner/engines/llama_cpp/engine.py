@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tuner.configuration import Configuration
-from tuner.engines.artefacts import ArtefactCache, content_key
+from tuner.engines.artefacts import ArtefactCache, Artefacts, content_key
 from tuner.engines.asking import get_json
 from tuner.engines.base import Address, Artefact, Cancelled, Launch, never
 from tuner.engines.errors import BuildError, ProgramMissingError, StartCancelledError
@@ -45,12 +45,18 @@ class LlamaCppEngine(ServedEngine):
     unheard = UNHEARD
 
     def __init__(
-        self, model: str, data_dir: Path, program: tuple[str, ...] | None = None, choose_port: ChoosePort = free_port
+        self,
+        model: str,
+        data_dir: Path,
+        program: tuple[str, ...] | None = None,
+        artefacts: Artefacts | None = None,
+        choose_port: ChoosePort = free_port,
     ) -> None:
         """`program`: a `llama-server` to use in place of the wheel's."""
         super().__init__(Engine.LLAMA_CPP.value, model, data_dir, choose_port)
         self._program = program
-        self._cache = ArtefactCache(data_dir / "artefacts" / "llama.cpp")
+        kept = artefacts or Artefacts()
+        self._cache = ArtefactCache(kept.folder_of(self.name, data_dir), kept.most_bytes)
         self._keys: dict[tuple[Path, int, int, str], str] = {}
 
     @property

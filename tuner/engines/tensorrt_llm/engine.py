@@ -2,13 +2,12 @@
 
 import os
 import uuid
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from tuner.configuration import Configuration
-from tuner.engines.artefacts import ArtefactCache
+from tuner.engines.artefacts import ArtefactCache, Artefacts
 from tuner.engines.base import Artefact, Cancelled, Launch, never
 from tuner.engines.errors import StartCancelledError
 from tuner.engines.hang import Patience
@@ -37,15 +36,6 @@ _PATIENCE: Final = Patience(idle_seconds=180.0, silent_seconds=900.0)
 _BLIND_PATIENCE: Final = Patience(idle_seconds=900.0, silent_seconds=900.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Artefacts:
-    """Where artefacts are kept (`None`: in the data directory), how large together, and the GPUs a build may use."""
-
-    folder: Path | None = None
-    most_bytes: int | None = None
-    devices: tuple[str, ...] = ()
-
-
 class TensorrtLlmEngine(ServedEngine):
     """TensorRT-LLM's OpenAI-compatible server, on its `pytorch` backend or, up to 1.2, on engines built beforehand."""
 
@@ -62,7 +52,7 @@ class TensorrtLlmEngine(ServedEngine):
         super().__init__(Engine.TENSORRT_LLM.value, model, data_dir, choose_port)
         self._installation = installation or Installation()
         kept = artefacts or Artefacts()
-        folder = (kept.folder or data_dir / "artefacts") / self.name
+        folder = kept.folder_of(self.name, data_dir)
         self._builder = Builder(
             self._installation, ArtefactCache(folder, kept.most_bytes), ledger_of(data_dir), kept.devices
         )
