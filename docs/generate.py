@@ -198,7 +198,8 @@ def _settings() -> str:
     return (
         "# Settings\n\nEnvironment variables, read once as a process starts.\n\n## Service and worker\n\n"
         + _table(("variable", "default", "meaning"), rows)
-        + "\n`paretune tune` ignores them, but for those of engines and artefacts: its embedded service has a folder of its own.\n\n## Command line\n\n"
+        + "\n`paretune tune` ignores them, but for those of engines, artefacts and measurements: its embedded service has a "
+        "folder of its own. A job that starts engines keeps what it measured under `PARETUNE_DATA_DIR`.\n\n## Command line\n\n"
         + _table(("variable", "default", "meaning"), others)
     )
 

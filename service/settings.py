@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         default=500.0, gt=0, description="most GiB of artefacts that are kept; the least lately used go first"
     )
 
+    measurements_days: float = Field(
+        default=30.0, gt=0, description="days that engines' logs and requests' records are kept in the data folder"
+    )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:

@@ -320,6 +320,11 @@ class JobSpec(_Part):
         """Whether trials are measurements, which nobody wants to make twice."""
         return self.evaluator in (EvaluatorName.MEASURE, EvaluatorName.STAGED)
 
+    @property
+    def starts_engines(self) -> bool:
+        """Whether trials are measured on engines of this machine, not read from a table."""
+        return self.measures and self.replay is None
+
     @field_validator("objectives", "engine")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,28 +1,36 @@
-"""The embedded service of `tune`: an API process on a free loopback port, and one worker, on a private folder."""
+"""The embedded service of `tune`: an API process on a free loopback port, and one worker.
+
+All that it keeps lies in a private folder, but for jobs that start engines: what they measured, their artefacts and the
+records of their servers lie in the data directory, and the service after them finds it there.
+"""
 
 import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import platformdirs
+from typing import Final, Self
 
 from service.cli.errors import FailedError
 from service.cli.interrupts import shielded
 from service.cli.listening import listen, url_of
-from service.cli.processes import Child, Lifeline, Role, private_folder, stop_all
+from service.cli.processes import TERM_SECONDS, Child, Lifeline, Role, private_folder, stop_all
+
+ENGINE_STOP_SECONDS: Final = 20.0
+"""How long a worker may take to stop its engine and to hand its job back."""
+KEPT_JOBS: Final = "tune"
+"""Where in the data directory the jobs of `tune` that start engines lie."""
 
 
 class EmbeddedService:
-    """Starts both processes at once and returns before they are ready: a call to `url` waits until they are.
+    """Starts its processes and returns before they are ready: a call to `url` waits until they are.
 
-    Leaving it ends them with all that they started, and removes the folder. They end by themselves, and remove the
-    folder, when this process dies.
+    Leaving it ends them with all that they started, and removes the private folder. They end by themselves, and remove
+    the folder, when this process dies. `data`: the data directory, for a job that starts engines.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
         self.url = ""
+        self._data = data
         self._lifeline: Lifeline | None = None
         self._children: list[Child] = []
         self._folder: Path | None = None
@@ -30,7 +38,11 @@ class EmbeddedService:
     def __enter__(self) -> Self:
         try:
             with shielded():
-                self._start()
+                self._folder = private_folder()
+                self._lifeline = Lifeline()
+                with listen("127.0.0.1", 0) as listener:
+                    self.url = url_of(listener)
+                    self._start("api", socket=listener.fileno())
         except BaseException:
             self._stop()
             raise
@@ -41,6 +53,14 @@ class EmbeddedService:
     ) -> None:
         with shielded():
             self._stop()
+
+    def start_worker(self, key: str | None = None, claim: int | None = None) -> None:
+        """Starts the worker: for every job, or for that of an idempotency key, taken up where it was cut short.
+
+        `claim`: a descriptor that the worker holds as long as it lives.
+        """
+        with shielded():
+            self._start("worker", key=key, claim=claim)
 
     def check(self) -> None:
         """Raises `FailedError` with the last lines of its log when one of the processes has ended."""
@@ -58,53 +78,56 @@ class EmbeddedService:
         """The worker's log, as long as the service runs."""
         return next((child.log for child in self._children if child.role == "worker"), None)
 
-    def _start(self) -> None:
-        self._folder = private_folder()
-        self._lifeline = Lifeline()
-        environment = _environment(self._folder)
-        with listen("127.0.0.1", 0) as listener:
-            self.url = url_of(listener)
-            sockets: dict[Role, int | None] = {"worker": None, "api": listener.fileno()}
-            for role, socket in sockets.items():
-                log = self._folder / f"{role}.log"
-                child = Child.start(
-                    role,
-                    self._lifeline,
-                    environment=environment,
-                    log=log,
-                    folder=self._folder,
-                    socket=socket,
-                )
-                self._children.append(child)
+    def _start(
+        self, role: Role, *, socket: int | None = None, key: str | None = None, claim: int | None = None
+    ) -> None:
+        assert self._folder is not None
+        assert self._lifeline is not None
+        child = Child.start(
+            role,
+            self._lifeline,
+            environment=_environment(self._folder, self._data),
+            log=self._folder / f"{role}.log",
+            folder=self._folder,
+            socket=socket,
+            key=key,
+            claim=claim,
+        )
+        self._children.append(child)
 
     def _stop(self) -> None:
-        stop_all(self._children)
+        stop_all(self._children, TERM_SECONDS if self._data is None else ENGINE_STOP_SECONDS)
         if self._lifeline is not None:
             self._lifeline.close()
             self._lifeline = None
+        if self._data is not None and self._children:
+            _end_engines(self._data)
         self._children = []
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-_OF_ENGINES = ("PARETUNE_TRTLLM_", "PARETUNE_ARTEFACTS_")
+def _end_engines(data: Path) -> None:
+    """Ends the servers of a worker that was killed: they lead process groups of their own."""
+    from tuner.engines.served import ledger_of
+    from tuner.engines.sweeper import sweep
+
+    sweep(ledger_of(data))
+
+
+_OF_ENGINES: Final = ("PARETUNE_TRTLLM_", "PARETUNE_ARTEFACTS_", "PARETUNE_MEASUREMENTS_")
 """Settings that are the machine's, whoever's service it is."""
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Our environment without its paretune settings, but for the engines': the embedded service is nobody else's.
-
-    Artefacts outlive the service: they are kept where a service of its own would keep them.
-    """
+def _environment(folder: Path, data: Path | None) -> dict[str, str]:
+    """Our environment without its paretune settings, but for the engines': the embedded service is nobody else's."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("PARETUNE_") or name.startswith(_OF_ENGINES)
     }
-    inherited.setdefault("PARETUNE_ARTEFACTS_DIR", str(Path(platformdirs.user_data_dir("paretune")) / "artefacts"))
-    return inherited | {
-        "PARETUNE_DATA_DIR": str(folder),
-        "PARETUNE_ALLOW_COMMANDS": "true",
-        "TMPDIR": str(folder),
-        "PYTHONUNBUFFERED": "1",
-    }
+    kept = {"PARETUNE_DATA_DIR": str(folder)}
+    if data is not None:
+        database = f"sqlite:///{data / KEPT_JOBS / 'paretune.db'}"
+        kept = {"PARETUNE_DATA_DIR": str(data), "PARETUNE_DATABASE_URL": database}
+    return inherited | kept | {"PARETUNE_ALLOW_COMMANDS": "true", "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

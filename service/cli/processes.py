@@ -63,15 +63,22 @@ class Child:
         log: Path | None = None,
         folder: Path | None = None,
         socket: int | None = None,
+        claim: int | None = None,
+        key: str | None = None,
     ) -> Self:
-        """Starts a child; it writes its log to `log`, or to our standard error."""
+        """Starts a child; it writes its log to `log`, or to our standard error.
+
+        `socket` is the API's, `key` that of the only job that a worker looks at; `claim` is a descriptor that it holds.
+        """
         command = [sys.executable, "-m", "service.cli.child", role, "--parent", str(lifeline.read_end)]
         command += ["--folder", str(folder)] if folder is not None else []
         command += ["--socket", str(socket)] if socket is not None else []
+        command += ["--key", key] if key is not None else []
+        kept = [descriptor for descriptor in (lifeline.read_end, socket, claim) if descriptor is not None]
         if log is None:
-            return cls(role, _popen(command, None, environment, lifeline, socket), None)
+            return cls(role, _popen(command, None, environment, kept), None)
         with log.open("wb") as file:
-            return cls(role, _popen(command, file, environment, lifeline, socket), log)
+            return cls(role, _popen(command, file, environment, kept), log)
 
     @property
     def pid(self) -> int:
@@ -121,8 +128,7 @@ def _popen(
     command: Sequence[str],
     log: IO[bytes] | None,
     environment: Mapping[str, str],
-    lifeline: Lifeline,
-    socket: int | None,
+    descriptors: Sequence[int],
 ) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 - our own module, run by our own interpreter
         command,
@@ -131,5 +137,5 @@ def _popen(
         stderr=log,
         env=dict(environment),
         start_new_session=True,
-        pass_fds=[lifeline.read_end] if socket is None else [lifeline.read_end, socket],
+        pass_fds=descriptors,
     )

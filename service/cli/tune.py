@@ -1,6 +1,8 @@
 """`paretune tune`: the whole path, from a spec to the files to deploy, on an embedded service."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -20,13 +22,16 @@ MOST_POLL_SECONDS: Final = 0.3
 def tune(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="Job spec, YAML or JSON.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure anew what a run of the same spec that was cut short had measured.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a tuning job from start to end on this machine, and write what to deploy.
 
-    Exit code 3 when no configuration meets the constraints.
+    A job that starts engines goes on where a run of the same spec was cut short. Exit code 3 when no configuration meets
+    the constraints.
     """
-    from service.cli.embedded import EmbeddedService
     from service.cli.errors import NoFeasibleError
     from service.cli.folder import check_writable
     from tuner.spec_file import load_spec
@@ -34,24 +39,36 @@ def tune(
     if out is not None:
         check_writable(out)
     loaded = load_spec(spec)
-    with EmbeddedService() as service:
-        reason = _run(service, loaded, out, as_json=as_json)
+    if loaded.starts_engines:
+        from service.cli.tune_measuring import tune_measuring
+
+        reason = tune_measuring(loaded, out, fresh=fresh, as_json=as_json)
+    else:
+        reason = _tune(loaded, out, as_json=as_json)
     if reason is not None:
         raise NoFeasibleError(reason)
 
 
-def _run(service: "EmbeddedService", spec: "JobSpec", out: Path | None, *, as_json: bool) -> str | None:
-    """Runs the job and shows its results; gives the reason when no configuration is feasible."""
+def finished(service: "EmbeddedService", client: "ServiceClient", job: "JobAnswer") -> "JobAnswer":
+    """The job once it has ended; shows its progress. Raises `FailedError` when the service has ended before."""
+    from service.cli.waiting import wait_for
+
+    with watched(service):
+        job = wait_for(client, job, service.check, MOST_POLL_SECONDS)
+    if job["failure"] is not None and job["failure"]["kind"] == "internal":
+        _keep(service)
+    return job
+
+
+def shown(client: "ServiceClient", job: "JobAnswer", out: Path | None, *, as_json: bool) -> str | None:
+    """Writes and prints the results of a job; gives the reason when no configuration is feasible."""
     from service.cli.output import print_json
     from service.cli.results import Results
     from service.cli.showing import show_results
     from service.cli.summary import infeasible
-    from service.client import ServiceClient
 
-    with ServiceClient(service.url) as client:
-        job = _finished(service, client, spec)
-        results = Results.read(client, job)
-        failures = _written(client, results, out)
+    results = Results.read(client, job)
+    failures = _written(client, results, out)
     if as_json:
         print_json(results.document())
     elif results.frontier["points"]:
@@ -59,19 +76,29 @@ def _run(service: "EmbeddedService", spec: "JobSpec", out: Path | None, *, as_js
     return None if results.frontier["points"] else infeasible(job, failures)
 
 
-def _finished(service: "EmbeddedService", client: "ServiceClient", spec: "JobSpec") -> "JobAnswer":
-    """The job of the spec once it has succeeded."""
-    from service.cli.waiting import succeeded, wait_for
+@contextmanager
+def watched(service: "EmbeddedService") -> Iterator[None]:
+    """Calls to a service: where it does not answer because a process has ended, that is the error."""
     from service.client import UnreachableError
 
     try:
-        job = wait_for(client, client.submit(spec.model_dump(mode="json")), service.check, MOST_POLL_SECONDS)
+        yield
     except UnreachableError:
         service.check()
         raise
-    if job["failure"] is not None and job["failure"]["kind"] == "internal":
-        _keep(service)
-    return succeeded(job)
+
+
+def _tune(spec: "JobSpec", out: Path | None, *, as_json: bool) -> str | None:
+    """Runs a job that starts no engine; gives the reason when no configuration is feasible."""
+    from service.cli.embedded import EmbeddedService
+    from service.cli.waiting import succeeded
+    from service.client import ServiceClient
+
+    with EmbeddedService() as service, ServiceClient(service.url) as client:
+        service.start_worker()
+        with watched(service):
+            job = client.submit(spec.model_dump(mode="json"))
+        return shown(client, succeeded(finished(service, client, job)), out, as_json=as_json)
 
 
 def _keep(service: "EmbeddedService") -> None:

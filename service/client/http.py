@@ -55,6 +55,10 @@ class ServiceClient:
         """Asks a queued or running job to stop."""
         return cast(JobAnswer, self._json("POST", _job(job_id) + "/cancel"))
 
+    def delete(self, job_id: str) -> JobAnswer:
+        """Removes a job that has ended, with its trials; the job as it was."""
+        return cast(JobAnswer, self._json("DELETE", _job(job_id)))
+
     def jobs(self, state: str | None = None, model: str | None = None) -> Iterator[JobAnswer]:
         """Jobs, newest first, read page by page as they are asked for."""
         wanted = {"state": state, "model": model, "limit": str(JOBS_PAGE)}

@@ -74,7 +74,7 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.isolation_level = None  # transactions are begun by _on_begin, not by the driver
         for pragma in (
             "journal_mode = WAL",
-            "synchronous = NORMAL",
+            "synchronous = FULL",  # a trial that ended outlives a power cut
             "foreign_keys = ON",
             f"busy_timeout = {BUSY_TIMEOUT_MS}",
         ):

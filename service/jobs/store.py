@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from service.database.models import JobRow, JobState
@@ -62,3 +62,9 @@ def remove(session: Session, job: JobRow) -> None:
     """Removes a job with its trials."""
     session.delete(job)
     session.flush()
+
+
+def remove_idle(session: Session, before: datetime, except_key: str) -> None:
+    """Removes the jobs from before that moment, with their trials, that no worker has had since; one of them stays."""
+    is_idle = or_(JobRow.lease_expires_at.is_(None), JobRow.lease_expires_at < before)
+    session.execute(delete(JobRow).where(JobRow.created_at < before, is_idle, JobRow.idempotency_key != except_key))

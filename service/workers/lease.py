@@ -33,20 +33,20 @@ class Lease:
     spec: JobSpec
 
 
-def waiting(session: Session, now: datetime) -> bool:
+def waiting(session: Session, now: datetime, only: str | None = None) -> bool:
     """Whether there is a job to lease; reads only."""
-    return session.scalar(select(JobRow.id).where(_free(now)).limit(1)) is not None
+    return session.scalar(select(JobRow.id).where(_free(now, only)).limit(1)) is not None
 
 
-def acquire(session: Session, owner: str, now: datetime) -> Lease | None:
+def acquire(session: Session, owner: str, now: datetime, only: str | None = None) -> Lease | None:
     """Leases the oldest job that is queued or whose worker is gone; see `_restart` for what it starts from.
 
-    On the way, jobs of lost workers that were to be cancelled are cancelled, and those that took `MAX_ATTEMPTS`
+    `only` is the idempotency key of the one job to look at. On the way, jobs of lost workers that were to be cancelled are cancelled, and those that took `MAX_ATTEMPTS`
     workers down fail.
     """
     oldest = (
         select(JobRow)
-        .where(_free(now))
+        .where(_free(now, only))
         .order_by(JobRow.created_at, JobRow.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -105,6 +105,18 @@ def cancel_requested(session: Session, lease: Lease) -> bool:
     return asked
 
 
+def take_up(session: Session, key: str) -> None:
+    """Queues the job of an idempotency key again that was cut short or failed, whoever had leased it.
+
+    Its attempts count anew.
+    For those alone who know that no worker of the job lives.
+    """
+    again = (JobState.RUNNING.value, JobState.FAILED.value)
+    queued = {"state": JobState.QUEUED.value, "started_at": None, "finished_at": None, "failure": None}
+    free = {"lease_owner": None, "lease_expires_at": None, "attempts": 0, "cancel_requested": False}
+    session.execute(update(JobRow).where(JobRow.idempotency_key == key, JobRow.state.in_(again)).values(queued | free))
+
+
 def hand_back(session: Session, lease: Lease) -> None:
     """Puts the leased job back into the queue, as if it had not been started; raises `LeaseLost`."""
     write(session, lease, {"attempts": JobRow.attempts - 1})
@@ -126,11 +138,12 @@ def _requeue(session: Session, lease: Lease) -> None:
     job.lease_expires_at = None
 
 
-def _free(now: datetime) -> ColumnElement[bool]:
-    return or_(
+def _free(now: datetime, only: str | None) -> ColumnElement[bool]:
+    free = or_(
         JobRow.state == JobState.QUEUED.value,
         and_(JobRow.state == JobState.RUNNING.value, JobRow.lease_expires_at <= now),
     )
+    return free if only is None else and_(free, JobRow.idempotency_key == only)
 
 
 def _held(lease: Lease) -> ColumnElement[bool]:

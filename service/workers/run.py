@@ -22,8 +22,10 @@ from service.settings import Settings
 from service.workers import lease as leases
 from service.workers.heartbeat import Heartbeat
 from service.workers.lease import Lease
+from service.workers.measurements import folder_of, remove_old
 from service.workers.memory import LeasedMemory
 from service.workers.report import Report
+from service.workers.taking_up import take_up
 from tuner.errors import KernelDataError, SpecError
 
 if TYPE_CHECKING:
@@ -44,24 +46,26 @@ def work(
     *,
     stop: threading.Event,
     once: bool = False,
+    only: str | None = None,
     pool: "EvaluationPool | None" = None,
     clock: Clock = utc_now,
 ) -> None:
-    """Runs jobs until `stop` is set; with `once` until the queue is empty.
+    """Runs jobs until `stop` is set; with `once` until the queue is empty, and with `only` the job of that idempotency
+    key alone, which is taken up where it was cut short.
 
     Without a `pool` it starts one, whose processes begin their imports at once, and another when those die. A job that is running when `stop` is
     set goes back into the queue.
     """
     with Database(settings.url) as database:
         if pool is not None:
-            _serve(database, pool, stop, clock, settings, once=once)
+            _serve(database, pool, stop, clock, settings, once=once, only=only)
             return
         from tuner.evaluators.pool import EvaluationPool
 
         while not stop.is_set():
             try:
                 with EvaluationPool() as owned:
-                    _serve(database, owned, stop, clock, settings, once=once)
+                    _serve(database, owned, stop, clock, settings, once=once, only=only)
                     return
             except BrokenExecutor:
                 _log.exception("an evaluating process died (out of memory?); starting new ones")
@@ -91,13 +95,16 @@ def _serve(
     settings: Settings,
     *,
     once: bool,
+    only: str | None,
 ) -> None:
     """Runs jobs on one pool; raises `BrokenExecutor` once the pool is of no use any more."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
     _await_schema(database, stop)
+    if only is not None and not stop.is_set():
+        take_up(database, only, clock())
     _log.info("worker %s is ready", owner)
     while not stop.is_set():
-        lease = _next(database, owner, stop, clock)
+        lease = _next(database, owner, only, stop, clock)
         if lease is not None:
             _run(database, lease, pool, stop, clock, settings)
         elif once:
@@ -121,14 +128,14 @@ def _await_schema(database: Database, stop: threading.Event) -> None:
         stop.wait(seconds)
 
 
-def _next(database: Database, owner: str, stop: threading.Event, clock: Clock) -> Lease | None:
+def _next(database: Database, owner: str, only: str | None, stop: threading.Event, clock: Clock) -> Lease | None:
     """The next job, if there is one; a database that does not answer is one without jobs, after a pause."""
     try:
         with database.read() as session:
-            if not leases.waiting(session, clock()):
+            if not leases.waiting(session, clock(), only):
                 return None
         with database.write() as session:
-            return leases.acquire(session, owner, clock())
+            return leases.acquire(session, owner, clock(), only)
     except SQLAlchemyError as error:
         _log.warning("cannot look for jobs: %s", error)
         stop.wait(BACK_OFF_SECONDS)
@@ -140,6 +147,8 @@ def _run(
 ) -> None:
     """Runs one job to an end that the database knows of; only the end of the process escapes it."""
     _log.info("job %s: running", lease.job_id)
+    if lease.spec.starts_engines:
+        remove_old(settings.data_dir.expanduser(), settings.measurements_days, clock())
     with Heartbeat(database, lease, clock) as heartbeat:
         report = Report(database, lease, heartbeat, stop, clock)
         try:
@@ -191,8 +200,7 @@ def _workshop(lease: Lease, settings: Settings) -> "Workshop":
     from tuner.evaluators.source import Workshop
 
     data_dir = settings.data_dir.expanduser()
-    folder = data_dir / "measurements" / lease.job_id
-    return Workshop(data_dir, folder, tensorrt_llm_of(settings), artefacts_of(settings))
+    return Workshop(data_dir, folder_of(data_dir, lease.job_id), tensorrt_llm_of(settings), artefacts_of(settings))
 
 
 def _short(error: Exception) -> str:

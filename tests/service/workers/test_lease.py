@@ -14,6 +14,8 @@ from service.settings import Settings
 from service.trials import store as trials
 from service.workers import lease as leases
 from service.workers.lease import LEASE, MAX_ATTEMPTS, Lease
+from service.workers.taking_up import KEPT, take_up
+from tuner.spec import JobSpec
 from tuner.trial import Trial
 
 pytestmark = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
@@ -167,3 +169,63 @@ def test_a_job_to_be_cancelled_whose_worker_is_gone_is_cancelled(
 
     assert acquire(database, clock) is None
     assert lifecycle.get(database, job).state == "cancelled"
+
+
+def test_a_worker_for_one_job_gets_no_other(
+    database: Database, clock: Clock, submitted: Submitted, spec: JobSpec
+) -> None:
+    submitted()
+    mine = lifecycle.submit(database, spec, lambda _: 1, clock(), key="mine").job.id
+
+    with database.write() as session:
+        assert leases.waiting(session, clock(), only="mine")
+        lease = leases.acquire(session, "worker", clock(), only="mine")
+
+        assert lease is not None
+        assert lease.job_id == mine
+        assert leases.acquire(session, "worker", clock(), only="mine") is None
+        assert not leases.waiting(session, clock(), only="mine")
+
+
+def test_a_job_that_is_taken_up_needs_no_lease_to_end(database: Database, clock: Clock, spec: JobSpec) -> None:
+    job = lifecycle.submit(database, spec, lambda _: 1, clock(), key="mine").job.id
+    for _ in range(MAX_ATTEMPTS + 1):
+        lease = taken(database, clock)
+
+        take_up(database, "mine", clock())
+
+        with pytest.raises(LeaseLost), database.write() as session:
+            leases.renew(session, lease, clock())
+    stored = lifecycle.get(database, job)
+    assert (stored.state, stored.attempts, stored.lease_owner) == ("queued", 0, None)
+
+
+def test_a_job_that_failed_is_taken_up_and_one_that_succeeded_stays(
+    database: Database, clock: Clock, spec: JobSpec
+) -> None:
+    for key, state in (("failed", "failed"), ("done", "succeeded")):
+        lifecycle.submit(database, spec, lambda _: 1, clock(), key=key)
+        with database.write() as session:
+            lease = leases.acquire(session, "worker", clock(), only=key)
+            assert lease is not None
+            leases.write(session, lease, {"state": state, "finished_at": clock(), "lease_expires_at": None})
+
+        take_up(database, key, clock())
+
+    states = {job.idempotency_key: job.state for job in lifecycle.page(database, None, None, None, 10)}
+    assert states == {"failed": "queued", "done": "succeeded"}
+
+
+def test_jobs_that_nobody_takes_up_are_removed_in_time(
+    database: Database, clock: Clock, advance: Advance, spec: JobSpec
+) -> None:
+    for key in ("left", "running", "mine"):
+        lifecycle.submit(database, spec, lambda _: 1, clock(), key=key)
+    advance(KEPT.total_seconds() + 1)
+    with database.write() as session:
+        leases.acquire(session, "worker", clock(), only="running")
+
+    take_up(database, "mine", clock())
+
+    kept = {job.idempotency_key for job in lifecycle.page(database, None, None, None, 10)}
+    assert kept == {"running", "mine"}

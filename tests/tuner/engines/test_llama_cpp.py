@@ -11,11 +11,13 @@ import pytest
 from tests.tuner.engines.contract import Case, EngineContract
 from tests.tuner.engines.tiny_model import CONTEXT_TOKENS, write_model
 from tuner.configuration import Configuration, KnobValue
+from tuner.engines.artefacts import Artefacts
 from tuner.engines.base import RunningEngine
 from tuner.engines.errors import EngineFailedError
 from tuner.engines.llama_cpp import server
 from tuner.engines.llama_cpp.engine import LlamaCppEngine
 from tuner.engines.llama_cpp.flags import server_flags
+from tuner.engines.registry import open_engine
 from tuner.trial import Failure, FailureKind
 
 PLAIN = Configuration(
@@ -131,3 +133,14 @@ def test_prompts_are_cached_only_where_they_begin_alike(case: Case, tmp_path: Pa
     launch = case.launch(tmp_path)
     assert "--no-cache-prompt" in server_flags("m", launch, 1)
     assert "--cache-prompt" in server_flags("m", replace(launch, shares_prefixes=True), 1)
+
+
+def test_converted_models_lie_where_artefacts_are_kept(tiny_model: Path, tmp_path: Path) -> None:
+    kept = Artefacts(folder=tmp_path / "big disk")
+
+    made = open_engine("llama.cpp", str(tiny_model), tmp_path / "data", artefacts=kept).build(PLAIN)
+    again = open_engine("llama.cpp", str(tiny_model), tmp_path / "other data", artefacts=kept).build(PLAIN)
+
+    assert made.path is not None
+    assert made.path.parent == tmp_path / "big disk" / "llama.cpp"
+    assert (again.path, again.was_cached) == (made.path, True)

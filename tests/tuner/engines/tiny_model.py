@@ -10,22 +10,22 @@ END = 256
 
 
 def write_model(
-    path: Path, kind: str = "F16", seed: int = 0, architecture: str = "llama", layers: int = LAYERS
+    path: Path, kind: str = "F16", seed: int = 0, architecture: str = "llama", width: int = WIDTH, layers: int = LAYERS
 ) -> Path:
-    """A GGUF file of some 300 kB that llama.cpp serves; more layers make it slower."""
+    """A GGUF file that llama.cpp serves: of some 300 kB, unless it is to be slower than the client that loads it."""
     random = numpy.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(CONTEXT_TOKENS)
-    writer.add_embedding_length(WIDTH)
+    writer.add_embedding_length(width)
     writer.add_block_count(layers)
     writer.add_feed_forward_length(INNER)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_rope_dimension_count(width // HEADS)
     writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{kind}"])
     _add_tokenizer(writer)
-    for name, shape in _shapes(layers).items():
+    for name, shape in _shapes(width, layers).items():
         weights = random.standard_normal(shape, dtype=numpy.float32) * 0.1
         if len(shape) == 1:
             writer.add_tensor(name, numpy.ones(shape, dtype=numpy.float32))
@@ -39,18 +39,18 @@ def write_model(
     return path
 
 
-def _shapes(layers: int) -> dict[str, tuple[int, ...]]:
+def _shapes(width: int, layers: int) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (END + 1, WIDTH),
-        "output.weight": (END + 1, WIDTH),
-        "output_norm.weight": (WIDTH,),
+        "token_embd.weight": (END + 1, width),
+        "output.weight": (END + 1, width),
+        "output_norm.weight": (width,),
     }
     for layer in range(layers):
         block = f"blk.{layer}"
-        shapes |= {f"{block}.attn_{part}.weight": (WIDTH, WIDTH) for part in ("q", "k", "v", "output")}
-        shapes |= {f"{block}.{part}_norm.weight": (WIDTH,) for part in ("attn", "ffn")}
-        shapes |= {f"{block}.ffn_{part}.weight": (INNER, WIDTH) for part in ("gate", "up")}
-        shapes[f"{block}.ffn_down.weight"] = (WIDTH, INNER)
+        shapes |= {f"{block}.attn_{part}.weight": (width, width) for part in ("q", "k", "v", "output")}
+        shapes |= {f"{block}.{part}_norm.weight": (width,) for part in ("attn", "ffn")}
+        shapes |= {f"{block}.ffn_{part}.weight": (INNER, width) for part in ("gate", "up")}
+        shapes[f"{block}.ffn_down.weight"] = (width, INNER)
     return shapes
 
 
