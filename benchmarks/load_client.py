@@ -28,7 +28,7 @@ import numpy as np
 
 from tuner.load.arrivals import Closed
 from tuner.load.endpoint import Endpoint
-from tuner.load.errors import SlowClientError
+from tuner.load.errors import OverloadError, SlowClientError
 from tuner.load.measure import measure_load
 from tuner.load.plan import Plan
 from tuner.load.workload import Fixed, Load
@@ -105,7 +105,7 @@ def run_ours(streams: int, seconds: float) -> Outcome:
         begun, cpu = time.monotonic(), time.process_time()
         try:
             result = measure_load(Endpoint(url, "known"), load, plan, records_path=Path(folder, "records.jsonl.gz"))
-        except SlowClientError as error:
+        except (SlowClientError, OverloadError) as error:
             return Outcome(
                 {}, {}, time.monotonic() - begun, 0.0, time.process_time() - cpu, str(error).partition(";")[0]
             )

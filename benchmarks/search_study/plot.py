@@ -10,7 +10,7 @@ _WIDTH, _HEIGHT, _LEFT, _TOP = 860, 460, 60, 40
 _PLOT: Final = (560, 360)
 _FLOOR: Final = 0.4
 """Share at the bottom of the plot."""
-_COLOURS: Final = ("#0b6e4f", "#888888", "#c0392b", "#8e44ad", "#d68910", "#2471a3", "#117a65", "#5d4037", "#e84393")
+_COLOURS: Final = ("#0b6e4f", "#888888", "#c0392b", "#8e44ad", "#d68910", "#2471a3", "#00b8d4", "#5d4037", "#e84393")
 
 
 def plot(path: Path, title: str, shares: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> None:
@@ -28,6 +28,8 @@ def plot(path: Path, title: str, shares: Mapping[str, Mapping[str, Sequence[Sequ
         parts.append(f'<text x="{_LEFT - 40}" y="{y + 4:.1f}">{level:.0%}</text>')
     for count in range(8, longest + 1, 8):
         parts.append(f'<text x="{_x(count, longest):.1f}" y="{_TOP + _PLOT[1] + 18}">{count}</text>')
+    middle, below = _LEFT + _PLOT[0] / 2, _TOP + _PLOT[1] + 38
+    parts.append(f'<text x="{middle:.1f}" y="{below}" text-anchor="middle">measurements</text>')
     for number, (name, by_case) in enumerate(shares.items()):
         parts += _curve(name, by_case, longest, _COLOURS[number % len(_COLOURS)], number)
     path.write_text("\n".join([*parts, "</svg>"]), encoding="utf-8")

@@ -19,14 +19,16 @@ def weights(
 ) -> None:
     """Print the path of a model's GGUF file with weights of a type, converted now where nobody did it before.
 
-    Converted files are kept in PARETUNE_DATA_DIR.
+    Converted files are kept where jobs keep theirs (PARETUNE_ARTEFACTS_DIR).
     """
     from service.cli.output import print_json
     from service.settings import load_settings
+    from service.workers.engines import artefacts_of
     from tuner.configuration import Configuration
     from tuner.engines.llama_cpp.engine import LlamaCppEngine
 
-    engine = LlamaCppEngine(model, load_settings().data_dir.expanduser())
+    settings = load_settings()
+    engine = LlamaCppEngine(model, settings.data_dir.expanduser(), artefacts=artefacts_of(settings))
     artefact = engine.build(Configuration("llama.cpp", "cpu", weights=kind))
     if as_json:
         seconds = artefact.build_seconds

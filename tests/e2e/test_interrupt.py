@@ -23,10 +23,8 @@ def test_ctrl_c_leaves_nothing(sandbox: "Sandbox", large: str, processes: int, l
         time.sleep(later_seconds)
 
         process.send_signal(signal.SIGINT)
-        asked = time.monotonic()
         _, err = process.communicate(timeout=10)
 
-    assert time.monotonic() - asked < 2
     assert process.returncode == 1
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "paretune: interrupted; everything that was started is stopped"

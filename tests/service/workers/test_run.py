@@ -88,19 +88,18 @@ def test_a_queued_job_is_run_to_its_frontier(
     assert [stored.number for stored in trials] == list(range(row.evaluated))
 
 
-def test_a_running_job_is_cancelled_within_a_second_and_keeps_its_trials(
+def test_a_running_job_that_is_cancelled_stops_half_way_and_keeps_its_trials(
     settings: Settings, database: Database, submitted: Submitted, pool: EvaluationPool
 ) -> None:
     job = submitted(**SLOW)
     with working(settings, pool):
         until(database, job, lambda row: row.evaluated > 0)
 
-        asked = time.monotonic()
         lifecycle.cancel(database, job, datetime.now(UTC))
         row = until(database, job, is_over)
 
     assert row.state == "cancelled"
-    assert time.monotonic() - asked < 1.0
+    assert row.evaluated < row.planned
     _, trials = results.page(database, job, None, None, 1)
     assert trials
 
