@@ -23,13 +23,21 @@ PLAIN = Configuration(
 Order = Callable[..., None]
 
 
+@pytest.fixture(scope="session")
+def steps_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where step times are kept for the session."""
+    return tmp_path_factory.mktemp("steps")
+
+
 @pytest.fixture
-def order(monkeypatch: pytest.MonkeyPatch) -> Order:
+def order(monkeypatch: pytest.MonkeyPatch, steps_folder: Path) -> Order:
     """Orders of the stand-in: faults by kind, or with all their fields; and `speed`, `version` and the like."""
 
     def give(*faults: str | dict[str, Any], **orders: Any) -> None:
         listed = [{"kind": fault} if isinstance(fault, str) else fault for fault in faults]
-        monkeypatch.setenv(VARIABLE, json.dumps({"speed": 50, **orders, "faults": listed}))
+        monkeypatch.setenv(
+            VARIABLE, json.dumps({"speed": 50, "steps_folder": str(steps_folder), **orders, "faults": listed})
+        )
 
     give()
     return give

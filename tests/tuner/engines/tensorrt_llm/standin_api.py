@@ -56,6 +56,7 @@ class Api:
         if self._fault("rank_death") is not None:
             for rank in self._ranks:
                 os.kill(rank, signal.SIGKILL)
+            self._batching.stop()
         if self._fault("hang_detected") is not None:
             self._say("[TRT-LLM] [E] Hang detected on rank 0 in PyExecutor.")
 
@@ -85,7 +86,7 @@ class Api:
         return await self._answer(request, body, max(1, len(text.split())), "chat.completion.chunk")
 
     async def _answer(self, request: web.Request, body: Any, prompt: int, kind: str) -> web.StreamResponse:
-        limit = self._machine.max_num_tokens
+        limit = int(self._data.get("max_num_tokens", 8192))
         if prompt > limit and not self._machine.chunked:
             message = (
                 f"The sum of prompt length ({prompt:.1f}), query length (0) should not exceed max_num_tokens ({limit})"

@@ -1,19 +1,20 @@
-"""In-flight batching with known token times, so that knobs matter; test equipment, never a figure's source.
+"""In-flight batching in real time, step by step, with the step times of the scheduling simulator; test equipment.
 
-A step of `b` decoding requests and `p` prompt tokens lasts `a + b·B + c·p`, divided among the GPUs of a replica with
-some loss, and shorter with smaller weights.
+Attention ranks and pipeline lanes are alike: requests and prompt tokens are divided evenly among them. Without CUDA
+graphs, which the kernel data does not know, every step waits for its kernels to be launched.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-STEP_SECONDS = 0.008
-REQUEST_SECONDS = 0.00012
-PROMPT_TOKEN_SECONDS = 0.00004
-WEIGHTS = {"bfloat16": 1.0, "fp8": 0.65, "fp8_block": 0.68, "nvfp4": 0.45, "int4_awq": 0.55}
+from tests.tuner.engines.tensorrt_llm.standin_steps import Steps
+from tuner.configuration import Configuration
+
+LAUNCH_MS: Final = 4.0
+"""The stand-in's own: enough to tell a configuration without CUDA graphs from one with them."""
 
 
 @dataclass
@@ -29,51 +30,70 @@ class Request:
 
 @dataclass(frozen=True)
 class Machine:
-    """How fast a configuration is: what `trtllm-serve` was told, and the precision of its checkpoint."""
+    """How fast a configuration is, and what its scheduler may do, over all lanes; `speed` divides its times."""
 
-    tensor_parallel: int
+    steps: Steps
+    lanes: int
     max_batch_size: int
     max_num_tokens: int
     chunked: bool
     cuda_graphs: bool
     cache_tokens: int
-    weights: str
-    speed: float
+    speed: float = 1.0
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], weights: str, cache_tokens: int, speed: float) -> "Machine":
-        """The machine of a YAML file's content."""
+    def of(
+        cls, data: Mapping[str, Any], configuration: Configuration, steps: Steps, cache_tokens: int, speed: float
+    ) -> "Machine":
+        """The machine of a YAML file's content, which `configuration` repeats in our words."""
+        lanes = configuration.data_parallel_ranks * configuration.pipeline_parallel
         return cls(
-            tensor_parallel=data.get("tensor_parallel_size", 1),
-            max_batch_size=data.get("max_batch_size", 2048),
-            max_num_tokens=data.get("max_num_tokens", 8192),
+            steps=steps,
+            lanes=lanes,
+            max_batch_size=data.get("max_batch_size", 2048) * lanes,
+            max_num_tokens=data.get("max_num_tokens", 8192) * lanes,
             chunked=data.get("enable_chunked_prefill", False),
             cuda_graphs=data.get("cuda_graph_config", {}) is not None,
             cache_tokens=cache_tokens,
-            weights=weights,
             speed=speed,
         )
 
-    def step_seconds(self, decoding: int, prompt_tokens: int) -> float:
-        """How long a step lasts."""
-        share = self.tensor_parallel**0.8
-        factor = WEIGHTS.get(self.weights, 1.0) / share
-        launch = 0.0 if self.cuda_graphs else 0.004
-        step = STEP_SECONDS * factor + launch + REQUEST_SECONDS * decoding / share
-        return float(step + PROMPT_TOKEN_SECONDS * factor * prompt_tokens) / self.speed
+    def step_seconds(self, decoding: int, mean_length: float, prompt_tokens: int, prefix_work: float = 0.0) -> float:
+        """How long a step lasts; see `StepTimes.mixed`."""
+        times, host, requests = self.steps.times, self.steps.host, -(-decoding // self.lanes)
+        if prompt_tokens:
+            share = -(-prompt_tokens // self.lanes)
+            step_ms = times.mixed(share, requests, mean_length, prefix_work / self.lanes)
+            step_ms = max(step_ms, host.prefill_floor_ms)
+        else:
+            step_ms = times.decode(requests, mean_length)
+        launch_ms = 0.0 if self.cuda_graphs else LAUNCH_MS
+        return (step_ms + host.step_ms + launch_ms) / 1000 / self.speed
+
+    def intake_seconds(self, prompt: int) -> float:
+        """From a request's arrival until it can be scheduled, one beside the other."""
+        host = self.steps.host
+        side = host.intake_ms + host.intake_ms_per_token * prompt + host.first_token_ms
+        return (side + host.serial_ms + host.serial_ms_per_token * prompt) / 1000 / self.speed
 
 
 class Batching:
-    """Runs requests together, step by step."""
+    """Runs requests together, step by step; `stop` ends that, and whoever waits for a token waits for ever."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._waiting: deque[Request] = deque()
         self._running: list[Request] = []
         self._woken = asyncio.Event()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Makes no step any more, as when a rank is gone and the others wait for it."""
+        self._stopped = True
 
     async def tokens(self, prompt: int, output: int) -> AsyncIterator[int]:
         """The numbers of a request's tokens as they are made."""
+        await asyncio.sleep(self._machine.intake_seconds(prompt))
         request = Request(prompt, output)
         self._waiting.append(request)
         self._woken.set()
@@ -81,10 +101,10 @@ class Batching:
             yield await request.tokens.get()
 
     async def run(self) -> None:
-        """Steps for ever."""
+        """Steps until it is stopped."""
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
+        while not self._stopped:
             self._admit()
             if not self._running:
                 self._woken.clear()
@@ -92,14 +112,20 @@ class Batching:
                     await self._woken.wait()
                 due = loop.time()
                 continue
-            prompt_tokens = self._prefill()
-            decoding = [one for one in self._running if one.prefilled >= one.prompt]
-            due = max(due + self._machine.step_seconds(len(decoding), prompt_tokens), loop.time())
+            due = max(due + self._step(), loop.time())
             await asyncio.sleep(due - loop.time())
-            for request in decoding:
-                request.made += 1
-                request.tokens.put_nowait(request.made)
+            for request in self._running:
+                if request.prefilled >= request.prompt:
+                    request.made += 1
+                    request.tokens.put_nowait(request.made)
             self._running = [one for one in self._running if one.made < one.output]
+
+    def _step(self) -> float:
+        """Schedules a step; gives its seconds."""
+        decoding = [one for one in self._running if one.prefilled >= one.prompt]
+        length = sum(one.prompt + one.made for one in decoding) / len(decoding) if decoding else 0.0
+        prompt_tokens, prefix_work = self._prefill(len(decoding))
+        return self._machine.step_seconds(len(decoding), length, prompt_tokens, prefix_work)
 
     def _admit(self) -> None:
         held = sum(one.prompt + one.output for one in self._running)
@@ -110,10 +136,10 @@ class Batching:
             held += needed
             self._running.append(self._waiting.popleft())
 
-    def _prefill(self) -> int:
-        """Computes prompts within the step's budget; prompts are whole where they are not chunked."""
-        budget = self._machine.max_num_tokens - sum(1 for one in self._running if one.prefilled >= one.prompt)
-        used = 0
+    def _prefill(self, decoding: int) -> tuple[int, float]:
+        """Computes prompts within the step's budget (whole where they are not chunked): tokens, and prefix work."""
+        budget = self._machine.max_num_tokens - decoding
+        used, work = 0, 0.0
         for request in self._running:
             left = request.prompt - request.prefilled
             if left <= 0:
@@ -121,6 +147,7 @@ class Batching:
             taken = min(left, budget - used) if self._machine.chunked else left
             if taken <= 0 or (used and used + taken > budget):
                 break
+            work += taken * request.prefilled
             request.prefilled += taken
             used += taken
-        return used
+        return used, work

@@ -2,7 +2,7 @@
 
 `TRTLLM_STANDIN` holds JSON, or the path of a file with JSON:
 
-    {"version": "1.2.1", "speed": 20, "start_seconds": 0.2,
+    {"version": "1.2.1", "speed": 20, "start_seconds": 0.2, "steps_folder": "/tmp/steps",
      "faults": [{"kind": "out_of_memory", "component": "KV cache", "when": {"max_num_tokens": 8192}}]}
 
 A fault happens where every field of `when` has that value in the YAML, or at least that one for `"min_…"`.
@@ -20,6 +20,7 @@ KINDS = (
     "out_of_memory",
     "torch_out_of_memory",
     "unknown_architecture",
+    "unsupported_argument",
     "nccl",
     "rank_death_at_start",
     "hang",
@@ -37,7 +38,12 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Orders:
-    """What the stand-in is told; `speed` divides its times, `cache_tokens` is the KV cache of one GPU in bfloat16."""
+    """What the stand-in is told; `speed` divides its times, `cache_tokens` is the KV cache of one GPU in bfloat16.
+
+    Its steps last as long as those of the model on a GPU of type `gpu`; a checkpoint that does not say what it is, is
+    timed as `timed_as`. `steps_folder` keeps step times from start to start. `prompt_tokens`: prompts for which they
+    are exact; others are interpolated.
+    """
 
     version: str = "1.2.1"
     speed: float = 1.0
@@ -45,6 +51,10 @@ class Orders:
     build_seconds: float = 0.0
     cache_tokens: int = 400_000
     sick_after_seconds: float = 0.5
+    gpu: str = "h100_sxm"
+    timed_as: str = "meta-llama/Llama-3.1-8B-Instruct"
+    prompt_tokens: int = 1024
+    steps_folder: str | None = None
     faults: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
 
     def fault(self, kind: str, data: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:

@@ -1,14 +1,18 @@
 """The other programs of the stand-in, and the words of the real ones when they refuse or fail; test equipment."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
+from tests.tuner.engines.tensorrt_llm.standin_batching import Machine
 from tests.tuner.engines.tensorrt_llm.standin_faults import Orders
+from tests.tuner.engines.tensorrt_llm.standin_steps import configuration_of, steps_of
 from tuner.engines.tensorrt_llm.checkpoints import held_by
 from tuner.engines.tensorrt_llm.rules import broken_rules
 from tuner.engines.tensorrt_llm.versions import generation_of
@@ -29,6 +33,8 @@ LAST_WORDS: Mapping[str, str] = {
     "torch_out_of_memory": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 48.00 MiB. GPU 0 has a total "
     f"capacity of 79.11 GiB of which 42.69 MiB is free.\n{_WORKER}",
     "unknown_architecture": f"ValueError: Unknown architecture for AutoModelForCausalLM: ExoticForCausalLM\n{_WORKER}",
+    "unsupported_argument": "pydantic_core._pydantic_core.ValidationError: 1 validation error for TorchLlmArgs\n"
+    "moe_config.backend\n  Value error, the backend is not supported on this GPU",
     "nccl": "RuntimeError: Executor creation failed with NCCL error: Failed, NCCL error ncclUnhandledCudaError",
     "rank_death_at_start": "MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD\nwith errorcode 1.",
 }
@@ -52,9 +58,54 @@ def refusal(data: dict[str, Any], version: str) -> str | None:
     return f"1 validation error for TorchLlmArgs\n{broken[0].field}\n  {said}"
 
 
+def read_config(file: str | None, orders: Orders, *, is_checked: bool) -> dict[str, Any]:
+    """The content of a YAML file; ends as the real one does where it is refused."""
+    data: dict[str, Any] = yaml.safe_load(Path(file).read_text(encoding="utf-8")) if file else {}
+    refused = refusal(data, orders.version) if is_checked else None
+    if refused:
+        print(f"pydantic_core._pydantic_core.ValidationError: {refused}", flush=True)
+        sys.exit(1)
+    return data
+
+
+def fail_early(data: dict[str, Any], orders: Orders) -> None:
+    """Fails as ordered before anything is loaded."""
+    if orders.fault("hang", data) is not None:
+        time.sleep(3600)
+    while orders.fault("busy_hang", data) is not None:
+        pass
+    for kind, lines in LAST_WORDS.items():
+        fault = orders.fault(kind, data)
+        if fault is not None:
+            print(lines.format(component=fault.get("component", "Model")), flush=True)
+            if fault.get("stays"):
+                time.sleep(3600)
+            sys.exit(1)
+
+
 def weights_of(model: str) -> str:
     """The precision of the checkpoint that is served."""
     return held_by(Path(model))[0] if Path(model).is_dir() else "bfloat16"
+
+
+def cache_tokens(data: dict[str, Any], orders: Orders) -> int:
+    """The tokens that the KV cache of a YAML file's content holds."""
+    small = orders.fault("kv_cache_too_small", data)
+    if small is not None:
+        return int(small.get("tokens", 64))
+    finer = 2 if (data.get("kv_cache_config") or {}).get("dtype") == "fp8" else 1
+    return orders.cache_tokens * int(data.get("tensor_parallel_size", 1)) * finer // 32 * 32
+
+
+def machine_of(model: str, data: dict[str, Any], orders: Orders, held_tokens: int) -> Machine:
+    """How fast the model is with a YAML file's content."""
+    configuration = configuration_of(data, weights_of(model), orders.gpu)
+    folder = None if orders.steps_folder is None else Path(orders.steps_folder)
+    config = Path(model) / "config.json"
+    timed = orders.timed_as if config.is_file() and "architectures" not in json.loads(config.read_text()) else model
+    longest = max(data.get("max_seq_len") or 4096, 2 * orders.prompt_tokens)
+    steps = steps_of(timed, configuration, orders.prompt_tokens, longest, folder)
+    return Machine.of(data, configuration, steps, held_tokens, orders.speed)
 
 
 def python3(words: list[str], orders: Orders) -> int:
@@ -94,37 +145,7 @@ def trtllm_build(words: list[str], orders: Orders) -> int:
     return 0
 
 
-def trtllm_bench(words: list[str], orders: Orders) -> int:
-    """Measures offline: the report of a run with round figures, in the real one's form."""
-    options = dict(zip(words, (*words[1:], ""), strict=True))
-    if orders.fault("no_report"):
-        return 0
-    world = int(options.get("--tp", 1)) * int(options.get("--pp", 1))
-    spread = {"minimum": 1.0, "maximum": 9.0, "average": 5.0, "p50": 5.0, "p90": 8.0, "p95": 8.5, "p99": 8.9}
-    report = {
-        "engine": {"version": orders.version, "backend": "Pytorch"},
-        "world_info": {"tp_size": world, "pp_size": 1, "world_size": world},
-        "request_info": {"num_requests": 100, "avg_input_length": 128.0, "avg_output_length": 64.0},
-        "performance": {
-            "request_throughput_req_s": 20.0,
-            "system_output_throughput_tok_s": 1280.0,
-            "output_throughput_per_gpu_tok_s": 1280.0 / world,
-            "output_throughput_per_user_tok_s": 80.0,
-            "request_latency_percentiles_ms": {name: value * 100 for name, value in spread.items()},
-        },
-    }
-    if "--streaming" in words:
-        report["streaming_metrics"] = {
-            "token_output_speed_tok_s": 90.0,
-            "ttft_percentiles": spread,
-            "tpot_percentiles": spread,
-        }
-    Path(options["--report_json"]).write_text(json.dumps(report))
-    return 0
-
-
 PROGRAMS: Mapping[str, Callable[[list[str], Orders], int]] = {
     "python3": python3,
     "trtllm-build": trtllm_build,
-    "trtllm-bench": trtllm_bench,
 }

@@ -17,6 +17,7 @@ from tuner.metrics import METRICS
 def run(tmp_path: Path) -> BenchRun:
     """A run of two requests."""
     write_dataset(tmp_path / "requests.jsonl", [([1, 2, 3], 8), ([4], 2)])
+    (tmp_path / "c.yaml").write_text("tensor_parallel_size: 2\nmax_batch_size: 32\n")
     return BenchRun(
         MODEL, replace(PLAIN, tensor_parallel=2), tmp_path / "c.yaml", tmp_path / "requests.jsonl", tmp_path
     )
@@ -24,12 +25,15 @@ def run(tmp_path: Path) -> BenchRun:
 
 def test_the_report_becomes_metrics(run: BenchRun, order: Order) -> None:
     report = run_bench(run, INSTALLATION, Ledger(run.folder / "runs"))
+    written = json.loads(run.report.read_text())
+    performance, streaming = written["performance"], written["streaming_metrics"]
     assert set(report.metrics) <= set(METRICS)
-    assert report.metrics["output_tokens_per_second_per_gpu"] == 640.0
-    assert report.metrics["ttft_p99_ms"] == 8.9
-    assert report.metrics["tpot_mean_ms"] == 5.0
-    assert report.metrics["request_latency_p50_ms"] == 500.0
-    assert (report.requests, report.gpus, report.version) == (100, 2, "1.2.1")
+    rate = report.metrics["output_tokens_per_second_per_gpu"]
+    assert rate == pytest.approx(performance["output_throughput_per_gpu_tok_s"])
+    assert report.metrics["ttft_p99_ms"] == streaming["ttft_percentiles"]["p99"]
+    assert report.metrics["tpot_mean_ms"] == streaming["avg_tpot_ms"]
+    assert report.metrics["request_latency_p50_ms"] == performance["request_latency_percentiles_ms"]["p50"]
+    assert (report.requests, report.gpus, report.version) == (2, 2, "1.2.1")
 
 
 def test_without_streaming_there_are_no_token_times(run: BenchRun, order: Order) -> None:

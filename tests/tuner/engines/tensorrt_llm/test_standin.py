@@ -11,12 +11,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.tuner.engines.tensorrt_llm.conftest import PLAIN, STANDIN, Order
+from tests.tuner.engines.tensorrt_llm.conftest import MODEL, PLAIN, STANDIN, Order
 from tests.tuner.engines.tensorrt_llm.standin_batching import Batching, Machine
+from tests.tuner.engines.tensorrt_llm.standin_steps import configuration_of, steps_of
+from tests.tuner.engines.tensorrt_llm.standin_truth import played
 from tuner.engines.base import Artefact, Launch
 from tuner.engines.failure_texts import FAILURE_PATTERNS
 from tuner.engines.failures import named_by
 from tuner.engines.tensorrt_llm.engine import TensorrtLlmEngine
+from tuner.simulator.kernel_data import KernelData
 
 DATA: dict[str, Any] = {
     "tensor_parallel_size": 1,
@@ -79,15 +82,20 @@ def test_a_fault_can_hold_for_some_configurations_alone(
         running.wait_ready()  # fmt: skip
 
 
-def tokens_per_second(requests: int, weights: str = "bfloat16", **changes: Any) -> float:
-    machine = Machine.of(DATA | changes, weights, cache_tokens=100_000, speed=10)
+def machine_of(kernels: KernelData, weights: str = "bfloat16", speed: float = 1.0, **changes: Any) -> Machine:
+    data = DATA | changes
+    configuration = configuration_of(data, weights, "h100_sxm")
+    steps = steps_of(MODEL, configuration, prompt_tokens=128, longest=1024, kernels=kernels)
+    return Machine.of(data, configuration, steps, cache_tokens=100_000, speed=speed)
 
+
+def tokens_per_second(machine: Machine, requests: int = 16) -> float:
     async def load() -> None:
         batching = Batching(machine)
         steps = asyncio.create_task(batching.run())
 
         async def one() -> None:
-            async for _ in batching.tokens(100, 20):
+            async for _ in batching.tokens(128, 20):
                 pass
 
         await asyncio.gather(*(one() for _ in range(requests)))
@@ -98,9 +106,32 @@ def tokens_per_second(requests: int, weights: str = "bfloat16", **changes: Any) 
     return requests * 20 / (time.monotonic() - started)
 
 
-def test_knobs_matter() -> None:
-    plain = tokens_per_second(16)
-    assert tokens_per_second(16, max_batch_size=2) < 0.6 * plain
-    assert tokens_per_second(16, "fp8") > 1.1 * plain
-    assert tokens_per_second(16, tensor_parallel_size=4) > 1.3 * plain
-    assert tokens_per_second(16, cuda_graph_config=None) < 0.9 * plain
+def test_knobs_matter(kernels: KernelData) -> None:
+    plain = tokens_per_second(machine_of(kernels))
+    assert tokens_per_second(machine_of(kernels, max_batch_size=2)) < 0.6 * plain
+    assert tokens_per_second(machine_of(kernels, "fp8")) > 1.1 * plain
+    assert tokens_per_second(machine_of(kernels, tensor_parallel_size=4)) > 1.3 * plain
+    assert tokens_per_second(machine_of(kernels, cuda_graph_config=None)) < 0.9 * plain
+
+
+def test_its_steps_last_as_long_as_the_simulator_says(kernels: KernelData) -> None:
+    machine = machine_of(kernels, speed=2)
+    times = machine.steps.times
+    assert machine.step_seconds(8, 200.0, 0) == pytest.approx(times.decode(8, 200.0) / 1000 / 2)
+    assert machine.step_seconds(8, 200.0, 512) == pytest.approx(
+        max(times.mixed(512, 8, 200.0), machine.steps.host.prefill_floor_ms) / 1000 / 2
+    )
+
+
+def test_step_times_that_were_kept_are_those_that_were_asked_for(kernels: KernelData, tmp_path: Path) -> None:
+    configuration = configuration_of(DATA, "fp8", "h100_sxm")
+    asked = steps_of(MODEL, configuration, 128, 1024, tmp_path, kernels)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert steps_of(MODEL, configuration, 128, 1024, tmp_path) == asked
+
+
+def test_batching_in_real_time_is_what_the_scheduling_simulation_foresees(kernels: KernelData) -> None:
+    machine = machine_of(kernels)
+    timeline = played(machine, [(128, 20)] * 16, concurrency=16)
+    foreseen = 16 * 20 / (timeline.end_ms.max() / 1000)
+    assert tokens_per_second(machine) == pytest.approx(foreseen, rel=0.2)

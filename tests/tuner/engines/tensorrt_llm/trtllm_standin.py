@@ -5,7 +5,7 @@
     python trtllm_standin.py trtllm-build …  |  python3 -c …  |  python3 hf_ptq.py …
 
 It takes the command line and YAML of the real ones and refuses what they refuse, in their words; writes their log
-lines; and fails as `standin_faults` orders. Set `PARETUNE_TRTLLM_COMMAND` to `python …/trtllm_standin.py`.
+lines; makes tokens at the pace of the scheduling simulator; and fails as `standin_faults` orders. Set `PARETUNE_TRTLLM_COMMAND` to `python …/trtllm_standin.py`.
 """
 
 import os
@@ -35,9 +35,10 @@ def main(words: list[str]) -> None:
     elif program == "trtllm-serve":
         serve(rest, orders)
     else:
-        from tests.tuner.engines.tensorrt_llm import standin_programs
+        from tests.tuner.engines.tensorrt_llm.standin_bench import trtllm_bench
+        from tests.tuner.engines.tensorrt_llm.standin_programs import PROGRAMS
 
-        sys.exit(standin_programs.PROGRAMS[program](rest, orders))
+        sys.exit({**PROGRAMS, "trtllm-bench": trtllm_bench}[program](rest, orders))
 
 
 def serve(words: list[str], orders: Orders) -> None:
@@ -86,30 +87,24 @@ def _usage(message: str) -> NoReturn:
 
 
 def _read_config(options: dict[str, str], orders: Orders) -> dict[str, Any]:
-    import yaml
-
     from tests.tuner.engines.tensorrt_llm import standin_programs
 
     file = options.get("--config") or options.get("--extra_llm_api_options")
-    data: dict[str, Any] = yaml.safe_load(Path(file).read_text(encoding="utf-8")) if file else {}
-    if options.get("--backend") in ("tensorrt", "trt"):
-        return data
-    refused = standin_programs.refusal(data, orders.version)
-    if refused:
-        print(f"pydantic_core._pydantic_core.ValidationError: {refused}", flush=True)
-        sys.exit(1)
-    return data
+    is_engine = options.get("--backend") in ("tensorrt", "trt")
+    return standin_programs.read_config(file, orders, is_checked=not is_engine)
 
 
 def _start(data: dict[str, Any], orders: Orders) -> int:
     """Goes through the phases of a start; gives the tokens of the KV cache."""
+    from tests.tuner.engines.tensorrt_llm import standin_programs
+
     pause = orders.start_seconds / 5
     say("Using LLM with PyTorch backend")
-    _fail_early(data, orders)
+    standin_programs.fail_early(data, orders)
     say("Use 15.02 GB for model weights.")
     print("Loading safetensors weights in parallel: 100%|##########| 4/4 [00:00<00:00, 81.92it/s]", flush=True)
     time.sleep(pause)
-    tokens = _cache_tokens(data, orders)
+    tokens = standin_programs.cache_tokens(data, orders)
     longest = data.get("max_seq_len") or 131072
     for held in (8224, tokens):
         if held < longest:
@@ -136,30 +131,6 @@ def _start(data: dict[str, Any], orders: Orders) -> int:
     return tokens
 
 
-def _cache_tokens(data: dict[str, Any], orders: Orders) -> int:
-    small = orders.fault("kv_cache_too_small", data)
-    if small is not None:
-        return int(small.get("tokens", 64))
-    finer = 2 if (data.get("kv_cache_config") or {}).get("dtype") == "fp8" else 1
-    return orders.cache_tokens * int(data.get("tensor_parallel_size", 1)) * finer // 32 * 32
-
-
-def _fail_early(data: dict[str, Any], orders: Orders) -> None:
-    from tests.tuner.engines.tensorrt_llm import standin_programs
-
-    if orders.fault("hang", data) is not None:
-        time.sleep(3600)
-    while orders.fault("busy_hang", data) is not None:
-        pass
-    for kind, lines in standin_programs.LAST_WORDS.items():
-        fault = orders.fault(kind, data)
-        if fault is not None:
-            print(lines.format(component=fault.get("component", "Model")), flush=True)
-            if fault.get("stays"):
-                time.sleep(3600)
-            sys.exit(1)
-
-
 def _serve_api(
     model: str, name: str | None, data: dict[str, Any], orders: Orders, cache_tokens: int, listener: socket.socket
 ) -> None:
@@ -167,9 +138,8 @@ def _serve_api(
 
     from tests.tuner.engines.tensorrt_llm import standin_programs
     from tests.tuner.engines.tensorrt_llm.standin_api import Api
-    from tests.tuner.engines.tensorrt_llm.standin_batching import Machine
 
-    machine = Machine.of(data, standin_programs.weights_of(model), cache_tokens, orders.speed)
+    machine = standin_programs.machine_of(model, data, orders, cache_tokens)
     dies = orders.fault("rank_death", data) is not None
     rank = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(3600)"]
     ranks = [subprocess.Popen(rank) for _ in range(1 if dies else 0)]
