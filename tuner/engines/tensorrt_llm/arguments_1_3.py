@@ -6,9 +6,9 @@ with the installed class. What 1.2 took and newer versions drop is still taken h
 serving (telemetry, multimodal, placement) are not looked into.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from tuner.engines.tensorrt_llm.arguments import TrtllmArguments
 from tuner.engines.tensorrt_llm.execution import CudaGraphConfig, SchedulerConfig
@@ -122,6 +122,24 @@ class CacheTransceiverConfig13(CacheTransceiverConfig):
     kv_transfer_poll_interval_ms: PositiveInt | None = None
 
 
+class KvCacheConnectorConfig13(Arguments):
+    """A connector to an outside KV-cache store: by a preset's name, or by import path and class names."""
+
+    connector: str | None = None
+    connector_module: str | None = None
+    connector_scheduler_class: str | None = None
+    connector_worker_class: str | None = None
+    server_url: str | None = None
+
+    @model_validator(mode="after")
+    def _named_in_full(self) -> Self:
+        names = ("connector_module", "connector_scheduler_class", "connector_worker_class")
+        missing = [name for name in names if getattr(self, name) is None]
+        if self.connector is None and missing:
+            raise ValueError(f"lacks {missing[0]}; give it, or connector: NAME for one that the engine knows")
+        return self
+
+
 class Nvfp4GemmConfig13(Nvfp4GemmConfig):
     """Kernels for NVFP4 matrix products, Marlin's among them."""
 
@@ -136,6 +154,7 @@ class TrtllmArguments13(TrtllmArguments):
     scheduler_config: SchedulerConfig13 = SchedulerConfig13()
     moe_config: MoeConfig13 = MoeConfig13()
     attention_dp_config: AttentionDpConfig13 | None = None
+    kv_connector_config: KvCacheConnectorConfig13 | None = None  # type: ignore[assignment]
     cache_transceiver_config: CacheTransceiverConfig13 | None = None
     nvfp4_gemm_config: Nvfp4GemmConfig13 = Nvfp4GemmConfig13()
     speculative_config: SpeculativeConfig13 | None = None  # type: ignore[assignment]

@@ -23,7 +23,9 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "pp_size": "use pipeline_parallel_size",
     "pytorch_backend_config": "its fields stand at the top level since 1.0",
     "quant_config": "on the pytorch backend the checkpoint says its own precision; leave it out",
+    "sa_spec_threshold": "since 1.3 it is sa_config: {threshold: …}",
     "tp_size": "use tensor_parallel_size",
+    "use_sa_spec": "NVIDIA's page names it, and no release has it; since 1.3 it is sa_config: {threshold: …}",
     "use_cuda_graph": "use cuda_graph_config: {…}, or cuda_graph_config: null to switch CUDA graphs off",
 }
 _TYPE_TAGS: Final = frozenset({"mapping", "path", "str", "int", "float", "bool"})
@@ -101,6 +103,8 @@ def _message(error: ErrorDetails, parents: Models, version: str) -> str:
         return f"backend {given!r} takes other arguments, which are not checked here; use pytorch"
     if name == "dtype" and KvCacheConfig in parents and given in ("bfloat16", "bf16", "float16"):
         return f"{given} is not a KV-cache type; write auto, which follows the checkpoint"
+    if kind == "value_error":
+        return error["msg"].removeprefix("Value error, ")
     message = _PLAIN.get(kind) or error["msg"][0].lower() + error["msg"][1:]
     return f"{message} (given: {given!r})" if isinstance(given, str | int | float | bool | None) else message
 

@@ -191,11 +191,22 @@ def draft_schedule(a: TrtllmArguments, _: Surroundings) -> Broken | None:
 
 
 def draft_tree(a: TrtllmArguments, _: Surroundings) -> Broken | None:
-    """A draft tree is either given or grown."""
+    """A draft tree is either given or grown; a grown one says how wide, and drafts no more than fit into it."""
     config = a.speculative_config
-    if getattr(config, "eagle_choices", None) is None or not getattr(config, "use_dynamic_tree", False):
+    width = getattr(config, "dynamic_tree_max_topK", None)
+    if config is None or not (getattr(config, "use_dynamic_tree", False) or width is not None):
         return None
-    return "speculative_config.eagle_choices", "it excludes use_dynamic_tree: true; keep one of the two"
+    if getattr(config, "eagle_choices", None) is not None:
+        return "speculative_config.eagle_choices", "it excludes use_dynamic_tree: true; keep one of the two"
+    if width is None:
+        return "speculative_config.dynamic_tree_max_topK", "use_dynamic_tree needs it; give the drafts per node"
+    deep, tokens = config.max_draft_len or 0, config.max_total_draft_tokens
+    if tokens is None or deep <= tokens <= width * deep:
+        return None
+    return (
+        "speculative_config.max_total_draft_tokens",
+        f"{tokens} is not within max_draft_len {deep} and dynamic_tree_max_topK × max_draft_len {width * deep}",
+    )
 
 
 def speculative_pipeline(a: TrtllmArguments, _: Surroundings) -> Broken | None:

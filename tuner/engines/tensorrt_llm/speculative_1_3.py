@@ -5,7 +5,7 @@ Source: as in `arguments_1_3`. The fields that steer acceptance have other names
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from tuner.engines.tensorrt_llm.kv_cache import NonNegativeInt, PositiveInt
 from tuner.engines.tensorrt_llm.speculative import (
@@ -30,14 +30,26 @@ class Added(Arguments):
     advanced_sampling_mode: Literal["full", "no_topk", "no_topp", "no_topk_no_topp"] | None = None
     use_rejection_sampling: bool = False
     enable_penalty: bool = False
-    sa_config: dict[str, JsonValue] | None = None
 
 
-class Mtp13(Added, MtpConfig):
+class SuffixEnhancer13(Arguments):
+    """Drafts of a suffix automaton go before those of the model from so many matching tokens on."""
+
+    threshold: PositiveInt = 4
+    enable_global_pool: bool = False
+
+
+class Enhanced(Added):
+    """An algorithm that a suffix automaton may help."""
+
+    sa_config: SuffixEnhancer13 | None = None
+
+
+class Mtp13(Enhanced, MtpConfig):
     """Multi-token prediction."""
 
 
-class Eagle13(Added, EagleConfig):
+class Eagle13(Enhanced, EagleConfig):
     """EAGLE."""
 
 
@@ -65,7 +77,7 @@ class Lookahead13(Added, LookaheadConfig):
     """Lookahead decoding; refused by rule."""
 
 
-class Parallel13(Added, SpeculativeBase):
+class Parallel13(Enhanced, SpeculativeBase):
     """Draft models that write several tokens at once (PARD, DFlash, DSpark)."""
 
     needs_draft_model: ClassVar[bool] = True

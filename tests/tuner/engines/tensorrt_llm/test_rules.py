@@ -8,6 +8,13 @@ from tuner.space.models import model_shape
 
 LLAMA = Surroundings(model_shape("meta-llama/Llama-3.1-8B-Instruct"))
 QWEN_MOE = Surroundings(model_shape("Qwen/Qwen3-30B-A3B"))
+GROWN = {
+    "decoding_type": "Eagle3",
+    "max_draft_len": 2,
+    "speculative_model": "d",
+    "use_dynamic_tree": True,
+    "dynamic_tree_max_topK": 10,
+}
 NGRAM = {"decoding_type": "NGram", "max_draft_len": 4}
 
 
@@ -48,6 +55,9 @@ ILLEGAL = [
     ("draft_length", {"speculative_config": {"decoding_type": "NGram", "max_draft_len": 0}}, Surroundings()),
     ("draft_schedule", {"speculative_config": {**NGRAM, "draft_len_schedule": {4: 2}}}, Surroundings()),
     ("draft_schedule", {"speculative_config": {**NGRAM, "draft_len_schedule": {1: 2}}}, Surroundings()),
+    ("draft_tree", {"speculative_config": {**GROWN, "dynamic_tree_max_topK": None}}, Surroundings()),
+    ("draft_tree", {"speculative_config": {**GROWN, "max_total_draft_tokens": 21}}, Surroundings()),
+    ("draft_tree", {"speculative_config": {**GROWN, "max_total_draft_tokens": 1}}, Surroundings()),
     (
         "draft_tree",
         {
