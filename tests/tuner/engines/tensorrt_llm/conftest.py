@@ -4,14 +4,21 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.tuner.engines.tensorrt_llm.standin_faults import VARIABLE
 from tuner.configuration import Configuration
+from tuner.engines import attempt
+from tuner.engines.health import HealthWatch, Tolerance
 from tuner.engines.tensorrt_llm.engine import TensorrtLlmEngine
 from tuner.engines.tensorrt_llm.installation import Installation
+from tuner.evaluators.pool import EvaluationPool
+from tuner.simulator.kernel_data import KernelData
+
+if TYPE_CHECKING:
+    from tests.tuner.engines.tensorrt_llm.staged_jobs import StagedJobs
 
 STANDIN = (sys.executable, str(Path(__file__).with_name("trtllm_standin.py")))
 INSTALLATION = Installation(STANDIN, quantiser="/opt/modelopt/hf_ptq.py", examples="/opt/trtllm/examples")
@@ -50,6 +57,13 @@ def engine(tmp_path: Path, order: Order) -> TensorrtLlmEngine:
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health is believed lost after a second."""
+    quick = Tolerance(refusing_seconds=1.0, silent_seconds=2.0, every_seconds=0.2, answer_seconds=1.0)
+    monkeypatch.setattr(attempt, "HealthWatch", lambda address, path, pids: HealthWatch(address, path, pids, quick))
+
+
+@pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A plain checkpoint directory of a small Llama, weights left out."""
     folder = tmp_path / "llama"
@@ -65,3 +79,11 @@ def checkpoint(tmp_path: Path) -> Path:
     }
     (folder / "config.json").write_text(json.dumps(config))
     return folder
+
+
+@pytest.fixture
+def staged_jobs(tmp_path: Path, pool: EvaluationPool, kernels: KernelData) -> "StagedJobs":
+    """Whole staged jobs on the stand-in."""
+    from tests.tuner.engines.tensorrt_llm.staged_jobs import StagedJobs
+
+    return StagedJobs.at(tmp_path, pool, kernels)

@@ -16,6 +16,8 @@ from tuner.configuration import Configuration
 LAUNCH_MS: Final = 4.0
 """The stand-in's own: enough to tell a configuration without CUDA graphs from one with them."""
 
+MOST_BEHIND_SECONDS: Final = 0.2
+
 
 @dataclass
 class Request:
@@ -112,7 +114,8 @@ class Batching:
                     await self._woken.wait()
                 due = loop.time()
                 continue
-            due = max(due + self._step(), loop.time())
+            # late wake-ups do not add up, so that tokens keep the simulated pace; a machine that stood still is forgiven
+            due = max(due + self._step(), loop.time() - MOST_BEHIND_SECONDS)
             await asyncio.sleep(due - loop.time())
             for request in self._running:
                 if request.prefilled >= request.prompt:

@@ -5,7 +5,8 @@
     {"version": "1.2.1", "speed": 20, "start_seconds": 0.2, "steps_folder": "/tmp/steps",
      "faults": [{"kind": "out_of_memory", "component": "KV cache", "when": {"max_num_tokens": 8192}}]}
 
-A fault happens where every field of `when` has that value in the YAML, or at least that one for `"min_…"`.
+A fault happens where every field of `when` has that value in the YAML, or at least that one for `"min_…"`; a field
+below another is written with a point.
 """
 
 import json
@@ -32,6 +33,7 @@ KINDS = (
     "hang_detected",
     "mid_stream_error",
     "no_report",
+    "slow_bench",
     "failing_build",
 )
 
@@ -79,7 +81,9 @@ def read_orders() -> Orders:
 
 
 def _holds(name: str, value: Any, data: Mapping[str, Any]) -> bool:
+    held: Any = data
+    for part in name.removeprefix("min_").split("."):
+        held = held.get(part) if isinstance(held, Mapping) else None
     if name.startswith("min_"):
-        held = data.get(name.removeprefix("min_"))
-        return held is not None and held >= value
-    return bool(data.get(name) == value)
+        return held is not None and bool(held >= value)
+    return bool(held == value)

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
@@ -16,6 +16,9 @@ from tests.tuner.engines.tensorrt_llm.standin_steps import configuration_of, ste
 from tuner.engines.tensorrt_llm.checkpoints import held_by
 from tuner.engines.tensorrt_llm.rules import broken_rules
 from tuner.engines.tensorrt_llm.versions import generation_of
+
+if TYPE_CHECKING:
+    from tuner.simulator.kernel_data import KernelData
 
 _OUT_OF_MEMORY = """[TRT-LLM] [E] Failed to initialize executor on rank 0: Executor creation failed due to insufficient GPU memory.
 
@@ -97,15 +100,18 @@ def cache_tokens(data: dict[str, Any], orders: Orders) -> int:
     return orders.cache_tokens * int(data.get("tensor_parallel_size", 1)) * finer // 32 * 32
 
 
-def machine_of(model: str, data: dict[str, Any], orders: Orders, held_tokens: int) -> Machine:
-    """How fast the model is with a YAML file's content."""
-    configuration = configuration_of(data, weights_of(model), orders.gpu)
+def machine_of(
+    model: str, data: dict[str, Any], orders: Orders, weights: str | None = None, kernels: "KernelData | None" = None
+) -> Machine:
+    """How fast the model is with a YAML file's content; `weights` where its checkpoint is not made yet."""
+    configuration = configuration_of(data, weights or weights_of(model), orders.gpu)
     folder = None if orders.steps_folder is None else Path(orders.steps_folder)
     config = Path(model) / "config.json"
-    timed = orders.timed_as if config.is_file() and "architectures" not in json.loads(config.read_text()) else model
+    is_bare = config.is_file() and "architectures" not in json.loads(config.read_text())
     longest = max(data.get("max_seq_len") or 4096, 2 * orders.prompt_tokens)
-    steps = steps_of(timed, configuration, orders.prompt_tokens, longest, folder)
-    return Machine.of(data, configuration, steps, held_tokens, orders.speed)
+    timed = orders.timed_as if is_bare else model
+    steps = steps_of(timed, configuration, orders.prompt_tokens, longest, folder, kernels)
+    return Machine.of(data, configuration, steps, cache_tokens(data, orders), orders.speed)
 
 
 def python3(words: list[str], orders: Orders) -> int:

@@ -8,11 +8,9 @@ import pytest
 
 from tests.tuner.engines.conftest import eventually
 from tests.tuner.engines.tensorrt_llm.conftest import PLAIN, Order
-from tuner.engines import attempt
 from tuner.engines.base import Artefact, Launch
 from tuner.engines.errors import EngineFailedError
 from tuner.engines.hang import Patience
-from tuner.engines.health import HealthWatch, Tolerance
 from tuner.engines.plan import ServerPlan
 from tuner.engines.running import RunningServer
 from tuner.engines.served import ledger_of
@@ -70,13 +68,6 @@ def test_a_start_that_never_ends_is_ended(
     failure = failure_of(replace(plan, patience=Patience(patience, 60.0)), tmp_path)
     assert failure.kind is FailureKind.START_TIMEOUT
     assert said in failure.detail
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Health is believed lost after a second."""
-    quick = Tolerance(refusing_seconds=1.0, silent_seconds=2.0, every_seconds=0.2, answer_seconds=1.0)
-    monkeypatch.setattr(attempt, "HealthWatch", lambda address, path, pids: HealthWatch(address, path, pids, quick))
 
 
 @pytest.mark.usefixtures("impatient")

@@ -53,8 +53,8 @@ def serve(words: list[str], orders: Orders) -> None:
     except OSError as error:
         raise RuntimeError(f"Failed to bind socket to {host}:{port}: {error}") from error
     data = _read_config(options, orders)
-    cache_tokens = _start(data, orders)
-    _serve_api(model, options.get("--served_model_name"), data, orders, cache_tokens, listener)
+    _start(data, orders)
+    _serve_api(model, options.get("--served_model_name"), data, orders, listener)
 
 
 def say(text: str) -> None:
@@ -94,8 +94,8 @@ def _read_config(options: dict[str, str], orders: Orders) -> dict[str, Any]:
     return standin_programs.read_config(file, orders, is_checked=not is_engine)
 
 
-def _start(data: dict[str, Any], orders: Orders) -> int:
-    """Goes through the phases of a start; gives the tokens of the KV cache."""
+def _start(data: dict[str, Any], orders: Orders) -> None:
+    """Goes through the phases of a start."""
     from tests.tuner.engines.tensorrt_llm import standin_programs
 
     pause = orders.start_seconds / 5
@@ -128,18 +128,15 @@ def _start(data: dict[str, Any], orders: Orders) -> int:
             time.sleep(pause)
         if held != tokens:
             say("Estimated max memory in KV cache : 48.83 GiB")
-    return tokens
 
 
-def _serve_api(
-    model: str, name: str | None, data: dict[str, Any], orders: Orders, cache_tokens: int, listener: socket.socket
-) -> None:
+def _serve_api(model: str, name: str | None, data: dict[str, Any], orders: Orders, listener: socket.socket) -> None:
     from aiohttp import web
 
     from tests.tuner.engines.tensorrt_llm import standin_programs
     from tests.tuner.engines.tensorrt_llm.standin_api import Api
 
-    machine = standin_programs.machine_of(model, data, orders, cache_tokens)
+    machine = standin_programs.machine_of(model, data, orders)
     dies = orders.fault("rank_death", data) is not None
     rank = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(3600)"]
     ranks = [subprocess.Popen(rank) for _ in range(1 if dies else 0)]
