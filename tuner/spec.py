@@ -1,7 +1,7 @@
 """What a user asks for: the job spec, validated field by field."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -237,9 +237,20 @@ class Command(_Part):
     knobs: "dict[str, SpaceValues]" = Field(default_factory=dict, description="the server's own knobs and their values")
 
 
-class Measuring(_Part):
-    """How long and how exactly each configuration is measured on a real engine."""
+class MeasuringTool(StrEnum):
+    """What loads an engine to measure it."""
 
+    CLIENT = "client"
+    TRTLLM_BENCH = "trtllm-bench"
+
+
+class Measuring(_Part):
+    """With what, how long and how exactly each configuration is measured on a real engine."""
+
+    tool: MeasuringTool = Field(
+        default=MeasuringTool.CLIENT,
+        description="paretune's own client on a server, or trtllm-bench offline, without one (TensorRT-LLM alone)",
+    )
     precision: float = Field(
         default=0.03, gt=0, le=0.5, description="half width of the 95 % confidence interval, over the figure"
     )
@@ -342,6 +353,20 @@ class JobSpec(_Part):
                 raise ValueError(f"the bound of {key} is {bound}; give a number above 0")
         return constraints
 
+    @field_validator("measuring")
+    @classmethod
+    def _tool_that_can(cls, measuring: Measuring, info: ValidationInfo) -> Measuring:
+        """Fields that are wrong in themselves are not held against the tool."""
+        given = info.data
+        evaluator = given.get("evaluator")
+        measures = evaluator in (EvaluatorName.MEASURE, EvaluatorName.STAGED) and given.get("replay") is None
+        whole = {"engine", "workload", "objectives", "constraints"} <= given.keys()
+        if measuring.tool is MeasuringTool.TRTLLM_BENCH and measures and whole:
+            refused = refused_offline(given["engine"], given["workload"], given["objectives"], given["constraints"])
+            if refused is not None:
+                raise ValueError(f"tool {measuring.tool.value} {refused}, or use tool client")
+        return measuring
+
     @field_validator("space")
     @classmethod
     def _known_knobs(
@@ -356,6 +381,30 @@ class JobSpec(_Part):
             if not measures and knob not in KNOBS:
                 raise ValueError(f"{knob!r} is no knob; {near(knob, KNOBS)}")
         return space
+
+
+def refused_offline(
+    engines: Sequence[Engine], workload: Workload, objectives: Sequence[Objective], constraints: Iterable[str]
+) -> str | None:
+    """Why `trtllm-bench` cannot measure a job, with the mend; `None` when it can.
+
+    Its report has throughput, and the latencies of whole requests, first tokens and mean tokens, and no more.
+    """
+    if tuple(engines) != (Engine.TENSORRT_LLM,):
+        return f"measures TensorRT-LLM alone; say engine: {Engine.TENSORRT_LLM.value}"
+    if workload.is_open:
+        return "sends no requests at a rate or at a trace's times; give workload.concurrency"
+    wanted = [*((objective.value, objective.metric) for objective in objectives), *((key, key) for key in constraints)]
+    untold = next((name for name, metric in wanted if not is_told_offline(metric)), None)
+    return None if untold is None else f"does not tell {untold}; leave it out"
+
+
+def is_told_offline(metric: str) -> bool:
+    """Whether a metric follows from the report of `trtllm-bench`."""
+    known = METRICS[metric]
+    if known.kind is Kind.LATENCY:
+        return not metric.startswith("itl_")
+    return known.kind is Kind.COST or (known.kind is Kind.THROUGHPUT and not metric.startswith("goodput_"))
 
 
 def parse_spec(data: object) -> JobSpec:

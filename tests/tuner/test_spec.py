@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import SpecError
-from tuner.spec import Engine, EvaluatorName, JobSpec, NormalLength, TraceLength, parse_spec
+from tuner.spec import Engine, EvaluatorName, JobSpec, MeasuringTool, NormalLength, TraceLength, parse_spec
 from tuner.spec_file import load_spec
 from tuner.spec_problems import near
 
 SpecData = Callable[..., dict[str, object]]
 WORKLOAD: dict[str, object] = {"input_tokens": 1024, "output_tokens": 128}
 HARDWARE: dict[str, object] = {"gpu": "h100_sxm", "gpus": 4}
+OFFLINE: dict[str, object] = {"evaluator": "measure", "measuring": {"tool": "trtllm-bench"}}
 
 BAD: dict[str, tuple[dict[str, object], str, str]] = {
     "unknown field": ({"modle": "x"}, "modle", "did you mean model?"),
@@ -95,6 +96,28 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
     "a negative price": ({"pricing": {"gpu_hour_usd": -1}}, "pricing.gpu_hour_usd", "0 or more"),
     "an impossible PUE": ({"pricing": {"pue": 0.5}}, "pricing.pue", "greater than or equal to 1"),
     "a budget of nothing": ({"budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1"),
+    "energy of a tool that does not tell it": (
+        {**OFFLINE, "objectives": ["cost", "energy"]},
+        "measuring",
+        "does not tell energy; leave it out, or use tool client",
+    ),
+    "the default objectives of a tool that does not tell energy": (
+        {**OFFLINE, "objectives": None},
+        "measuring",
+        "energy",
+    ),
+    "a bound that the tool does not tell": (
+        {**OFFLINE, "constraints": {"itl_p99_ms": 20}},
+        "measuring",
+        "does not tell itl_p99_ms",
+    ),
+    "another engine than the tool's": ({**OFFLINE, "engine": "vllm"}, "measuring", "say engine: tensorrt-llm"),
+    "a rate that the tool does not send": (
+        {**OFFLINE, "workload": {**WORKLOAD, "request_rate": 2}},
+        "measuring",
+        "give workload.concurrency",
+    ),
+    "an unknown tool": ({"measuring": {"tool": "aiperf"}}, "measuring.tool", "'client' or 'trtllm-bench'"),
     "a negative seed": ({"seed": -1}, "seed", "greater than or equal to 0"),
 }
 
@@ -112,6 +135,12 @@ def test_a_bad_spec_names_the_field_and_the_mend(
     named = [name for name in messages if name == field or name == f"{field}.0"]
     assert named, messages
     assert any(words in messages[named[0]] for words in mend.split("|"))
+
+
+def test_the_tool_is_not_held_against_a_job_that_measures_nothing(spec_data: SpecData) -> None:
+    spec = parse_spec(spec_data(**{**OFFLINE, "evaluator": "simulate", "objectives": ["cost", "energy"]}))
+
+    assert spec.measuring.tool is MeasuringTool.TRTLLM_BENCH
 
 
 def test_every_wrong_field_is_named_at_once(spec_data: SpecData) -> None:

@@ -18,6 +18,7 @@ from tuner.engines.sweeper import sweep
 from tuner.errors import SpecError
 from tuner.evaluators.energy import MachineMeter
 from tuner.evaluators.machine import busy_share, machine
+from tuner.evaluators.offline import measured_offline
 from tuner.evaluators.source import Expected, Place, Workshop
 from tuner.load.arrivals import Arrivals, Closed, Open, Replayed
 from tuner.load.endpoint import Endpoint
@@ -36,7 +37,7 @@ from tuner.load.windows import Meter
 from tuner.load.workload import load_of
 from tuner.metrics import METRICS, Kind, Objective, Provenance
 from tuner.space.lengths import lengths_of, trace_of
-from tuner.spec import JobSpec
+from tuner.spec import JobSpec, MeasuringTool
 from tuner.trial import Failure, FailureKind, Interval, Measurement
 
 _COSTS: Final = ("cost_usd_per_million_output_tokens", "cost_usd_per_million_tokens")
@@ -80,7 +81,7 @@ class EngineSource:
         self._lengths = lengths_of(spec.workload)
         self._machine = machine()
         self._up: _Up | None = None
-        self._measured = len(list(folder.glob("*"))) if folder.is_dir() else 0
+        self._begun = len(list(folder.glob("*"))) if folder.is_dir() else 0
 
     def __enter__(self) -> Self:
         return self
@@ -130,13 +131,12 @@ class EngineSource:
 
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:  # noqa: ARG002
         """One measurement; a configuration that does not run gives a failure with the end of its log."""
-        self._measured += 1
-        folder = self._folder / f"{self._measured:04d}"
+        self._begun += 1
+        folder = self._folder / f"{self._begun:04d}"
         folder.mkdir(parents=True, exist_ok=True)
         details: dict[str, object] = {"machine": self._machine, "started_at": time.time(), "folder": str(folder)}
         try:
-            up = self._ready(configuration, folder, details, cancelled)
-            found = self._loaded(up, configuration, folder, cancelled)
+            return self._measured(configuration, folder, details, cancelled)
         except (StartCancelledError, CancelledLoadError):
             self._stop()
             return _failed(FailureKind.LOST, "cancelled while it was measured", details)
@@ -147,6 +147,14 @@ class EngineSource:
             return _failed(FailureKind.UNSUPPORTED, str(error), details)
         except LoadError as error:
             return self._broken(error, details)
+
+    def _measured(
+        self, configuration: Configuration, folder: Path, details: dict[str, object], cancelled: Callable[[], bool]
+    ) -> Measurement:
+        if self._spec.measuring.tool is MeasuringTool.TRTLLM_BENCH:
+            return measured_offline(self._spec, self._engine, configuration, folder, details, cancelled)
+        up = self._ready(configuration, folder, details, cancelled)
+        found = self._loaded(up, configuration, folder, cancelled)
         details |= found.details() | {"window_seconds": found.load_seconds, "steady_seconds": found.window_seconds}
         return self._measurement(configuration, found, details)
 

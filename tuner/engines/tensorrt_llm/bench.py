@@ -54,12 +54,16 @@ class BenchRun:
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
-    """What a report says: figures by metric key; requests and GPUs that they rest on; the version that made it."""
+    """What a report says: figures by metric key; requests and GPUs that they rest on; the version that made it.
+
+    `seconds`: from the first request to the end of the last; `None` where the report does not say.
+    """
 
     metrics: Mapping[str, float]
     requests: int
     gpus: int
     version: str = "unknown"
+    seconds: float | None = None
     details: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -134,10 +138,13 @@ def read_report(path: Path, log_tail: str = "") -> BenchReport:
         metrics |= _spread("tpot", streaming.get("tpot_percentiles"))
         requests = int(data["request_info"]["num_requests"])
         version = str(data["engine"].get("version", "unknown"))
+        total_ms = performance.get("total_latency_ms")
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, AttributeError) as error:
         failure = Failure(FailureKind.CRASHED, f"the report of trtllm-bench is broken ({error}); see {path}")
         raise EngineFailedError(failure, log_tail) from error
-    return BenchReport(metrics, requests, gpus, version, {"measured_by": "trtllm-bench", "report": str(path)})
+    seconds = total_ms / 1000 if isinstance(total_ms, int | float) else None
+    details = {"measured_by": "trtllm-bench", "report": str(path)}
+    return BenchReport(metrics, requests, gpus, version, seconds, details)
 
 
 def _spread(metric: str, percentiles: object) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """TensorRT-LLM as an engine: `trtllm-serve` in its own environment, with every knob in one YAML file."""
 
 import os
+import shutil
 import uuid
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -9,16 +11,17 @@ from typing import Final
 from tuner.configuration import Configuration
 from tuner.engines.artefacts import ArtefactCache, Artefacts
 from tuner.engines.base import Artefact, Cancelled, Launch, never
-from tuner.engines.errors import StartCancelledError
+from tuner.engines.errors import EngineFailedError, ProgramMissingError, StartCancelledError
 from tuner.engines.hang import Patience
 from tuner.engines.plan import ServerPlan
 from tuner.engines.ports import HOST, free_port
 from tuner.engines.running import LOG_NAME, ChoosePort
 from tuner.engines.served import ServedEngine, ledger_of, version_at
+from tuner.engines.tensorrt_llm.bench import BenchReport, BenchRun, run_bench, write_dataset
 from tuner.engines.tensorrt_llm.builder import NO_EXAMPLES, NO_QUANTISER, Builder
 from tuner.engines.tensorrt_llm.checkpoints import find_checkpoint, shape_of
 from tuner.engines.tensorrt_llm.deployment import arguments_of, to_yaml
-from tuner.engines.tensorrt_llm.installation import SERVE, Container, Installation, hub_folder
+from tuner.engines.tensorrt_llm.installation import BENCH, SERVE, Container, Installation, hub_folder
 from tuner.engines.tensorrt_llm.legacy import engine_yaml, illegal_engine
 from tuner.engines.tensorrt_llm.start_log import read_start, too_small
 from tuner.engines.tensorrt_llm.versions import Generation, generation_of
@@ -27,9 +30,12 @@ from tuner.space.hardware import Gpu, find_gpu
 from tuner.space.models import ModelShape
 from tuner.space.own_knobs import EngineKnob, own_knobs
 from tuner.spec import Engine
+from tuner.trial import Failure, FailureKind
 
 CONFIG_NAME: Final = "trtllm-serve.yaml"
 """The engine's configuration in the trial's folder."""
+BENCH_CONFIG_NAME: Final = "trtllm-bench.yaml"
+DATASET_NAME: Final = "trtllm-bench.jsonl"
 
 # loading and kernel tuning are long and may be silent; a container's work is not seen at all
 _PATIENCE: Final = Patience(idle_seconds=180.0, silent_seconds=900.0)
@@ -133,6 +139,34 @@ class TensorrtLlmEngine(ServedEngine):
             watches_health=True,
             is_container=self._installation.is_container,
         )
+
+    def bench(
+        self, launch: Launch, requests: Iterable[tuple[list[int], int]], cancelled: Cancelled = never
+    ) -> BenchReport:
+        """Measures offline, without a server: each request is the token ids of its prompt, and its output tokens.
+
+        Raises `EngineFailedError` when it is refused, fails or leaves no report; `ProgramMissingError` where it is not
+        installed; `StartCancelledError` when asked to stop.
+        """
+        configuration = launch.configuration
+        refused = self.illegal(configuration)
+        if configuration.knob("backend") == "tensorrt":
+            refused = "trtllm-bench is used for backend pytorch alone; leave backend out, or use measuring.tool client"
+        if refused is not None:
+            raise EngineFailedError(Failure(FailureKind.UNSUPPORTED, refused))
+        program = self._installation.words(BENCH, (), Container("bench"))[0]
+        if shutil.which(program) is None:
+            raise ProgramMissingError(self.missing(program))
+        config = launch.folder / BENCH_CONFIG_NAME
+        dataset = launch.folder / DATASET_NAME
+        reuses = launch.shares_prefixes
+        config.write_text(self._yaml(configuration, launch.sequence_tokens, reuses_blocks=reuses), encoding="utf-8")
+        write_dataset(dataset, requests)
+        run = BenchRun(self._model, configuration, config, dataset, launch.folder, launch.artefact.path, launch.devices)
+        try:
+            return run_bench(run, self._installation, ledger_of(self._data_dir), cancelled)
+        finally:
+            dataset.unlink()  # drawn from the job's seed, and large
 
     def missing(self, program: str) -> str:
         """What to do where the program is not installed."""

@@ -104,7 +104,7 @@ class StagedJobs:
     def true_tpot_ms(self, spec: JobSpec, row: Configuration) -> float:
         """The mean TPOT that the stand-in means to show its users, in steady state."""
         machine, users, lengths = self.machine(spec, row), row.concurrency, lengths_of(spec.workload)
-        load = load_of(spec.workload, Closed(users), seed=spec.seed)
+        load = load_of(spec.workload, Closed(users), spec.seed)
         requests = list(itertools.islice(load.lengths(), max(500, 20 * users)))
         spread_ms = machine.steps.times.decode(users, lengths.sequence_max) * lengths.output_mean
         timeline = played(machine, requests, users, spread_ms)

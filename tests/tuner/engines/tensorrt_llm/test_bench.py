@@ -34,6 +34,7 @@ def test_the_report_becomes_metrics(run: BenchRun, order: Order) -> None:
     assert report.metrics["tpot_mean_ms"] == streaming["avg_tpot_ms"]
     assert report.metrics["request_latency_p50_ms"] == performance["request_latency_percentiles_ms"]["p50"]
     assert (report.requests, report.gpus, report.version) == (2, 2, "1.2.1")
+    assert report.seconds == performance["total_latency_ms"] / 1000
 
 
 def test_without_streaming_there_are_no_token_times(run: BenchRun, order: Order) -> None:
