@@ -37,7 +37,10 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Orders:
-    """What the stand-in is told; `speed` divides its times, `cache_tokens` is the KV cache of one GPU in bfloat16."""
+    """What the stand-in is told; `speed` divides its times, `cache_tokens` is the KV cache of one GPU in bfloat16.
+
+    `watts`: what it draws from each scripted GPU that it is given.
+    """
 
     version: str = "1.2.1"
     speed: float = 1.0
@@ -45,6 +48,7 @@ class Orders:
     build_seconds: float = 0.0
     cache_tokens: int = 400_000
     sick_after_seconds: float = 0.5
+    watts: float = 400.0
     faults: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
 
     def fault(self, kind: str, data: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
