@@ -22,17 +22,18 @@ from tuner.evaluators.hosts import PROCESSOR, Host, ProcessorHost
 from tuner.evaluators.machine import busy_share, machine
 from tuner.evaluators.servers import Server, Servers, Started
 from tuner.evaluators.source import Expected, Place, Workshop
+from tuner.load.apart import LoadProcesses
 from tuner.load.arrivals import Arrivals, Closed, Open, Replayed
 from tuner.load.endpoint import Endpoint
 from tuner.load.errors import (
     BrokenLoadError,
     CancelledLoadError,
+    ClientDiedError,
     LoadError,
     LostEngineError,
     OverloadError,
     SlowClientError,
 )
-from tuner.load.measure import measure_load
 from tuner.load.result import LoadResult
 from tuner.load.workload import load_of
 from tuner.metrics import METRICS, Kind, Objective
@@ -66,6 +67,7 @@ class EngineSource:
         self._lengths = lengths_of(spec.workload)
         self._machine = machine()
         self._servers = Servers(host, clock)
+        self._loads = LoadProcesses()
         self._numbers = itertools.count(1 + (len(list(folder.glob("*"))) if folder.is_dir() else 0))
 
     def __enter__(self) -> Self:
@@ -74,6 +76,7 @@ class EngineSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._loads.close()
         self._servers.close()
 
     @property
@@ -203,7 +206,7 @@ class EngineSource:
         energy = server.energy
         with nullcontext() if energy is None else energy.metered() as meter:
             try:
-                found = measure_load(
+                found = self._loads.measure_load(
                     server.started.endpoint,
                     load,
                     plan_of(self._spec, configuration, 0.0 if energy is None else energy.shortest_window_seconds),
@@ -243,7 +246,7 @@ def _broken(error: LoadError, server: Server, details: dict[str, object]) -> Eng
     kind = FailureKind.LOAD_FAILED
     if isinstance(error, OverloadError):
         kind = FailureKind.TOO_SLOW
-    elif isinstance(error, SlowClientError):
+    elif isinstance(error, SlowClientError | ClientDiedError):
         kind = FailureKind.LOST
     if isinstance(error, BrokenLoadError):
         details["errors"] = {name.value: count for name, count in error.errors.items()}

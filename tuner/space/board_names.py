@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 _NAMES: Final = tuple(
-    (re.compile(rf"NVIDIA {pattern}"), name)
+    (re.compile(rf"NVIDIA (?:{pattern})"), name)
     for pattern, name in (
         (r"A100-SXM4-\d+GB", "a100_sxm"),
         (r"A100-PCIE-\d+GB|A100 80GB PCIe", "a100_pcie"),

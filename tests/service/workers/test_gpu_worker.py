@@ -25,7 +25,7 @@ from tuner.evaluators.pool import EvaluationPool
 Submitted = Callable[..., str]
 JOB: dict[str, object] = {
     "hardware": {"gpu": "h100_sxm", "gpus": 1},
-    "workload": {"input_tokens": 64, "output_tokens": 16},
+    "workload": {"input_tokens": 64, "output_tokens": 8},
     "evaluator": "measure",
     "measuring": {"seconds": 60, "precision": 0.001, "repeats": 1},
     "budget": {"trials": 1},

@@ -12,7 +12,7 @@ from tuner.configuration import Configuration
 from tuner.evaluators.source import Workshop
 from tuner.spec import JobSpec, parse_spec
 
-SPEED = 0.5
+SPEED = 0.1
 """Slow enough for a client that shares two cores with several stand-ins."""
 ROW = Configuration(
     "tensorrt-llm", "h100_sxm", max_batch_size=8, max_num_tokens=2048, chunked_prefill=True, concurrency=2
@@ -30,7 +30,7 @@ def job(**changes: object) -> JobSpec:
         "model": "meta-llama/Llama-3.1-8B-Instruct",
         "engine": "tensorrt-llm",
         "hardware": {"gpu": "h100_sxm", "gpus": 4},
-        "workload": {"input_tokens": 64, "output_tokens": 16},
+        "workload": {"input_tokens": 64, "output_tokens": 8},
         "evaluator": "measure",
         "measuring": {"seconds": 5, "precision": 0.5, "repeats": 1},
     }

@@ -1,5 +1,6 @@
 """Jobs on GPUs: several trials at once on GPUs of their own, with their energy, and their power as a knob."""
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,7 @@ def test_a_gpu_in_mig_mode_is_skipped_and_named_where_there_are_too_few(machine:
     with opened(job(), workshop(tmp_path)) as (_, source):
         assert source.slots == 1
         assert source.illegal(ROW) is None
+        assert "it is for h200_sxm, and this machine has" in str(source.illegal(replace(ROW, gpu="h200_sxm")))
         refused = source.illegal(replace(ROW, tensor_parallel=2))
         found = ran(source, ROW)
 
@@ -186,6 +188,7 @@ def test_the_energy_of_a_trial_is_within_one_percent_of_the_truth(
     assert found.metrics[ENERGY] == pytest.approx(truth, rel=0.01)
     assert found.provenance[ENERGY] is Provenance.MEASURED
     power = plain(found, "power")
+    assert json.loads(json.dumps(power)) == power
     assert power["method"] == "counter"
     assert power["idle_watts"] == pytest.approx(200, rel=0.05)
     assert power["average_watts"] == pytest.approx(860, rel=0.01)
