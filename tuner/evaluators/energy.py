@@ -1,6 +1,5 @@
 """The energy of one server's devices: idle before it starts, then over exactly the steady window of each load."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -41,7 +40,7 @@ class Energy:
     def shortest_window_seconds(self) -> float:
         """The window in which the counter's steps are 1 % of the energy, as far as its pauses were seen."""
         tick = self.source.tick_seconds if self.idle.tick_seconds is None else self.idle.tick_seconds
-        return math.ceil(tick * _PEAK_OVER_AVERAGE / WANTED_ERROR)
+        return tick * _PEAK_OVER_AVERAGE / WANTED_ERROR
 
     @contextmanager
     def metered(self) -> Iterator[Meter]:
