@@ -49,6 +49,16 @@ class Settings(BaseSettings):
         default=False,
         description="whether a job may name a command to start (engine command): it runs as the worker does",
     )
+    allow_power_control: bool = Field(
+        default=False,
+        description="whether jobs that say `allow_power_control: true` may set power limits and clocks of this worker's "
+        "GPUs; needs root",
+    )
+    machine_dir: Path | None = Field(
+        default=None,
+        description="folder of what concerns the machine, whichever service uses it: GPUs in use, power as it was before; "
+        "default: the data folder",
+    )
     migrate: bool | None = Field(
         default=None, description="whether the API brings the schema up to date as it starts; default: only on SQLite"
     )
@@ -102,6 +112,11 @@ class Settings(BaseSettings):
     def url(self) -> URL:
         """The database's URL with the driver that paretune uses for it."""
         return database_url(self.database_url, self.data_dir)
+
+    @property
+    def machine_folder(self) -> Path:
+        """Where GPUs in use and changes of their power are written down."""
+        return (self.machine_dir or self.data_dir).expanduser()
 
     @property
     def migrates(self) -> bool:

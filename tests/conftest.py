@@ -1,11 +1,13 @@
-"""Real parts shared by all tests: the kernel data, the evaluating processes, small jobs, and a closed network."""
+"""Real parts shared by all tests: kernel data, evaluating processes, small jobs, scripted GPUs, and a closed network."""
 
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tuner.power.scripted import FOLDER_VARIABLE, Machine, compiled, preload
 from tuner.evaluators.pool import EvaluationPool
 from tuner.spec import JobSpec, parse_spec
 
@@ -38,6 +40,29 @@ def spec_data() -> Callable[..., dict[str, object]]:
 def job() -> Callable[..., JobSpec]:
     """Makes a small legal job, with some of its fields changed."""
     return lambda **changes: parse_spec(_spec_data(**changes))
+
+
+@pytest.fixture(scope="session")
+def steps_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the TensorRT-LLM stand-in keeps its step times for the session."""
+    return tmp_path_factory.mktemp("steps")
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripted NVML, compiled, and found by this process's loader."""
+    library = compiled(tmp_path_factory.mktemp("nvml"))
+    preload(library)
+    return library
+
+
+@pytest.fixture
+def machine(nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine whose scripted GPUs the test adds before it opens NVML."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    return Machine(folder)
 
 
 @pytest.fixture

@@ -268,6 +268,8 @@ SpaceValues = Annotated[
 ]
 SIMULATED_ENGINES: Final = (Engine.TENSORRT_LLM, Engine.VLLM, Engine.SGLANG)
 """Engines with kernel data; the others can only be measured."""
+POWER_KNOBS: Final = ("power_limit_watts", "gpu_clock_mhz")
+"""Knobs that are set on the machine's GPUs, not on the engine."""
 _FIXED_KNOBS: Final = {"gpu": "hardware.gpu", "engine": "engine"}
 CONSTRAINED_KINDS: Final = (Kind.LATENCY, Kind.MEMORY, Kind.POWER, Kind.COST, Kind.ENERGY, Kind.CARBON, Kind.THROUGHPUT)
 
@@ -298,6 +300,9 @@ class JobSpec(_Part):
     budget: Budget = Budget()
     pricing: Pricing = Pricing()
     space: dict[str, SpaceValues] = Field(default_factory=dict, description="values that narrow the default space")
+    allow_power_control: bool = Field(
+        default=False, description="whether measurements may set power limits and clocks of the machine's GPUs"
+    )
     correction: bool = Field(default=True, description="whether simulated latencies are corrected by measured ones")
     seed: Whole = Field(default=0, ge=0, le=2**32 - 1)
 
@@ -325,6 +330,21 @@ class JobSpec(_Part):
         if Engine.COMMAND in self.engine and self.command is None:
             raise ValueError("engine command needs to know what to start; give command: {arguments: [PROGRAM, …]}")
         return self
+
+    @model_validator(mode="after")
+    def _power_where_allowed(self) -> Self:
+        if self.power_knobs and not self.allow_power_control:
+            raise ValueError(
+                f"space.{self.power_knobs[0]} changes the machine's GPUs while it is measured; say "
+                "allow_power_control: true, or leave it out of space"
+            )
+        return self
+
+    @property
+    def power_knobs(self) -> tuple[str, ...]:
+        """The knobs of its space that measurements set on the machine's GPUs themselves."""
+        is_measured = self.measures and self.replay is None
+        return tuple(knob for knob in POWER_KNOBS if knob in self.space) if is_measured else ()
 
     @property
     def measures(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, Self
 from service.cli.errors import FailedError
 from service.cli.interrupts import shielded
 from service.cli.listening import listen, url_of
+from service.cli.power_left import put_power_back
 from service.cli.processes import TERM_SECONDS, Child, Lifeline, Role, private_folder, stop_all
 
 ENGINE_STOP_SECONDS: Final = 20.0
@@ -102,6 +103,7 @@ class EmbeddedService:
             self._lifeline = None
         if self._data is not None and self._children:
             _end_engines(self._data)
+            put_power_back(Path(os.environ.get(_MACHINE_DIR) or self._data).expanduser())
         self._children = []
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -115,7 +117,8 @@ def _end_engines(data: Path) -> None:
     sweep(ledger_of(data))
 
 
-_OF_ENGINES: Final = ("PARETUNE_TRTLLM_", "PARETUNE_ARTEFACTS_", "PARETUNE_MEASUREMENTS_")
+_MACHINE_DIR: Final = "PARETUNE_MACHINE_DIR"
+_OF_ENGINES: Final = ("PARETUNE_TRTLLM_", "PARETUNE_ARTEFACTS_", "PARETUNE_MEASUREMENTS_", _MACHINE_DIR)
 """Settings that are the machine's, whoever's service it is."""
 
 
@@ -130,4 +133,5 @@ def _environment(folder: Path, data: Path | None) -> dict[str, str]:
     if data is not None:
         database = f"sqlite:///{data / KEPT_JOBS / 'paretune.db'}"
         kept = {"PARETUNE_DATA_DIR": str(data), "PARETUNE_DATABASE_URL": database}
-    return inherited | kept | {"PARETUNE_ALLOW_COMMANDS": "true", "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    allowed = {"PARETUNE_ALLOW_COMMANDS": "true", "PARETUNE_ALLOW_POWER_CONTROL": "true"}
+    return inherited | kept | allowed | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

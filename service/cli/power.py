@@ -16,15 +16,15 @@ def _commands() -> None:
 def restore(as_json: AsJson = False) -> None:
     """Put back power limits and clocks that a paretune which was killed left changed; harmless when there are none.
 
-    Reads the journal in PARETUNE_DATA_DIR; what a paretune that is running controls is left alone. Needs root.
+    Reads the journal in PARETUNE_MACHINE_DIR, by default PARETUNE_DATA_DIR; what a paretune that is running controls is left alone. Needs root.
     """
     from service.cli.errors import FailedError
     from service.cli.output import print_json
     from service.settings import load_settings
-    from tuner.power.journal import Journal
+    from tuner.power.journal import journal_of
     from tuner.power.restoring import Outcome, restore_left
 
-    journal = Journal(load_settings().data_dir.expanduser() / "power")
+    journal = journal_of(load_settings().machine_folder)
     found = restore_left(journal)
     if as_json:
         print_json(

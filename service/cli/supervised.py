@@ -7,7 +7,9 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
+from service.cli.power_left import put_power_back
 from service.cli.processes import Child, Lifeline, private_folder, stop_all
+from service.settings import load_settings
 
 LOOK_SECONDS: Final = 1.0
 """How often dead workers are looked for; also the pause before one is replaced."""
@@ -42,6 +44,7 @@ class Workers:
         self._over.set()
         self._thread.join()
         stop_all(self._children, STOP_SECONDS)
+        put_power_back(load_settings().machine_folder)
         self._lifeline.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

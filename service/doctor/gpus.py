@@ -37,4 +37,4 @@ def _power(nvml: Nvml) -> Check:
     if not nvml.is_root:
         mend = "run the worker as root to search power limits and clocks; they are measured without"
         return Check("power control", Verdict.MISSING, f"{found}; not root", mend)
-    return Check("power control", Verdict.OK, f"{found}; used where a job says allow_power_control: true")
+    return Check("power control", Verdict.OK, f"{found}; used where a job and PARETUNE_ALLOW_POWER_CONTROL allow it")

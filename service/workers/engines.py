@@ -1,10 +1,16 @@
-"""What the settings say of engines, as the tuner takes it."""
+"""What the settings say of engines and of this machine, as the tuner takes it."""
 
 from typing import Final
 
 from service.settings import Settings
+from service.workers.measurements import folder_of
 from tuner.engines.artefacts import Artefacts
+from tuner.engines.served import ledger_of
+from tuner.engines.sweeper import sweep
 from tuner.engines.tensorrt_llm.installation import Installation
+from tuner.evaluators.source import Workshop
+from tuner.power.journal import journal_of
+from tuner.power.restoring import restore_left
 
 GIB: Final = 1024**3
 
@@ -16,6 +22,25 @@ def tensorrt_llm_of(settings: Settings) -> Installation:
     )
 
 
-def artefacts_of(settings: Settings, devices: tuple[str, ...] = ()) -> Artefacts:
-    """Where artefacts are kept and how large together; `devices` are the GPUs that a build may use."""
-    return Artefacts(settings.artefacts_dir, int(settings.artefacts_gib * GIB), devices)
+def artefacts_of(settings: Settings) -> Artefacts:
+    """Where artefacts are kept and how large together."""
+    return Artefacts(settings.artefacts_dir, int(settings.artefacts_gib * GIB))
+
+
+def workshop_of(settings: Settings, job_id: str) -> Workshop:
+    """Where a job's engines are built and run; raises `SpecError` when settings contradict one another."""
+    data_dir = settings.data_dir.expanduser()
+    return Workshop(
+        data_dir,
+        folder_of(data_dir, job_id),
+        tensorrt_llm_of(settings),
+        artefacts_of(settings),
+        settings.machine_folder,
+        settings.allow_power_control,
+    )
+
+
+def clear_up(settings: Settings) -> None:
+    """Ends servers and puts back the power of GPUs that a worker which was killed left behind."""
+    sweep(ledger_of(settings.data_dir.expanduser()))
+    restore_left(journal_of(settings.machine_folder))

@@ -22,7 +22,7 @@ from service.settings import Settings
 from service.workers import lease as leases
 from service.workers.heartbeat import Heartbeat
 from service.workers.lease import Lease
-from service.workers.measurements import folder_of, remove_old
+from service.workers.measurements import remove_old
 from service.workers.memory import LeasedMemory
 from service.workers.report import Report
 from service.workers.taking_up import take_up
@@ -30,7 +30,6 @@ from tuner.errors import KernelDataError, SpecError
 
 if TYPE_CHECKING:
     from tuner.evaluators.pool import EvaluationPool
-    from tuner.evaluators.source import Workshop
 
 IDLE_SECONDS: Final = 0.2
 """How often an idle worker looks for a job."""
@@ -54,7 +53,7 @@ def work(
     key alone, which is taken up where it was cut short.
 
     Without a `pool` it starts one, whose processes begin their imports at once, and another when those die. A job that is running when `stop` is
-    set goes back into the queue.
+    set goes back into the queue. What a worker that was killed left running, or set on GPUs, is cleared up first.
     """
     with Database(settings.url) as database:
         if pool is not None:
@@ -99,6 +98,7 @@ def _serve(
 ) -> None:
     """Runs jobs on one pool; raises `BrokenExecutor` once the pool is of no use any more."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
+    _clear_up(settings)
     _await_schema(database, stop)
     if only is not None and not stop.is_set():
         take_up(database, only, clock())
@@ -111,6 +111,17 @@ def _serve(
             return
         else:
             stop.wait(IDLE_SECONDS)
+
+
+def _clear_up(settings: Settings) -> None:
+    """What cannot be cleared up is said, and is no reason not to work."""
+    from service.workers.engines import clear_up
+    from tuner.errors import TunerError
+
+    try:
+        clear_up(settings)
+    except (TunerError, OSError) as error:
+        _log.error("what an earlier worker left cannot be cleared up: %s", error)
 
 
 def _await_schema(database: Database, stop: threading.Event) -> None:
@@ -161,12 +172,14 @@ def _run(
 
 
 def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "EvaluationPool", settings: Settings) -> None:
+    from service.workers.engines import workshop_of
     from tuner.engines.errors import EngineError
+    from tuner.power.errors import PowerError
     from tuner.search.run import run_job
 
     try:
         earlier = report.earlier() if lease.spec.measures else ()
-        workshop = _workshop(lease, settings) if lease.spec.measures else None
+        workshop = workshop_of(settings, lease.job_id) if lease.spec.measures else None
         result = run_job(lease.spec, report, pool, memory, earlier, workshop)
     except (LeaseLost, OperationalError, InterfaceError):
         raise
@@ -179,6 +192,9 @@ def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "Evaluation
     except EngineError as error:
         _log.error("job %s: %s", lease.job_id, error)
         report.failed("engine", str(error))
+    except PowerError as error:
+        _log.error("job %s: %s", lease.job_id, error)
+        report.failed("gpus", str(error))
     except KernelDataError as error:
         _log.error("job %s: %s", lease.job_id, error)
         report.failed("kernel_data", str(error))
@@ -192,15 +208,6 @@ def _study(lease: Lease, report: Report, memory: LeasedMemory, pool: "Evaluation
         else:
             report.finished(result)
             _log.info("job %s: %d trials in %.1f s", lease.job_id, result.evaluated, result.wall_seconds)
-
-
-def _workshop(lease: Lease, settings: Settings) -> "Workshop":
-    """Where the job's engines are built and run."""
-    from service.workers.engines import artefacts_of, tensorrt_llm_of
-    from tuner.evaluators.source import Workshop
-
-    data_dir = settings.data_dir.expanduser()
-    return Workshop(data_dir, folder_of(data_dir, lease.job_id), tensorrt_llm_of(settings), artefacts_of(settings))
 
 
 def _short(error: Exception) -> str:

@@ -28,11 +28,10 @@ _PART: Final = ".part"
 
 @dataclass(frozen=True, slots=True)
 class Artefacts:
-    """Where artefacts are kept (`None`: in the data directory), how large together, and the GPUs a build may use."""
+    """Where artefacts are kept (`None`: in the data directory), and how large together."""
 
     folder: Path | None = None
     most_bytes: int | None = None
-    devices: tuple[str, ...] = ()
 
     def folder_of(self, engine: str, data_dir: Path) -> Path:
         """The folder of an engine's artefacts."""

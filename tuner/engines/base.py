@@ -1,6 +1,6 @@
 """What an engine is: it builds what a configuration is started from, and starts a server of it.
 
-with engine.start(Launch(configuration, engine.build(configuration), …)) as running:
+with engine.start(Launch(configuration, engine.build(configuration, cancelled, devices), …)) as running:
     address = running.wait_ready()
     …                                   # load it; running.failure() says within a second that it died
 """
@@ -138,8 +138,10 @@ class Engine(Protocol):
         Raises `SpecError` when the model must be looked at and cannot be found.
         """
 
-    def build(self, configuration: Configuration, cancelled: Cancelled = never) -> Artefact:
-        """What the configuration is started from, made once and kept.
+    def build(
+        self, configuration: Configuration, cancelled: Cancelled = never, devices: tuple[str, ...] = ()
+    ) -> Artefact:
+        """What the configuration is started from, made once and kept; `devices`: ids of the GPUs that it may be made on.
 
         Raises `SpecError` when the model cannot be found, `BuildError` when it cannot be converted,
         `StartCancelledError` when asked to stop.

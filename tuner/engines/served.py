@@ -77,7 +77,12 @@ class ServedEngine(ABC):
         """Why knobs that are legal each are not legal together, with the mend."""
         return None
 
-    def build(self, configuration: Configuration, cancelled: Cancelled = never) -> Artefact:  # noqa: ARG002
+    def build(
+        self,
+        configuration: Configuration,  # noqa: ARG002
+        cancelled: Cancelled = never,
+        devices: tuple[str, ...] = (),  # noqa: ARG002
+    ) -> Artefact:
         """The engine loads the model by its name, or from its folder: nothing is made."""
         if cancelled():
             raise StartCancelledError(f"the build for {self._name} was called off")

@@ -47,7 +47,7 @@ def measured_offline(
     folder: Path,
     details: dict[str, object],
     cancelled: Callable[[], bool],
-    devices: tuple[str, ...] = (),
+    devices: tuple[str, ...],
     clock: Clock = time.monotonic,
 ) -> Measurement:
     """One measurement of one replica; `details` get what it rests on.
@@ -58,7 +58,7 @@ def measured_offline(
     if not isinstance(engine, TensorrtLlmEngine):
         raise EngineFailedError(Failure(FailureKind.UNSUPPORTED, f"trtllm-bench does not measure {engine.name}"))
     began = clock()
-    artefact = engine.build(configuration, cancelled)
+    artefact = engine.build(configuration, cancelled, devices)
     longest_start = spec.measuring.start_timeout_seconds or engine.start_timeout_seconds
     launch = Launch(
         configuration,

@@ -1,6 +1,6 @@
 """Where measurements come from: rows of a table that stand for them, or engines that are started and loaded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -38,12 +38,21 @@ class Workshop:
     """Where engines are built and run: the data directory (artefacts, records of servers), and a job's own folder.
 
     `tensorrt_llm`: where TensorRT-LLM is installed; `artefacts`: where its artefacts are kept; defaults without.
+    `machine_dir`: of GPUs in use and of their power as it was, shared by all of the machine; default: the data
+    directory. `allow_power_control`: whether jobs that ask for it may set power limits and clocks here.
     """
 
     data_dir: Path
     folder: Path
     tensorrt_llm: "Installation | None" = None
     artefacts: "Artefacts | None" = None
+    machine_dir: Path | None = None
+    allow_power_control: bool = False
+
+    @property
+    def machine_folder(self) -> Path:
+        """Where GPUs in use, and their power as it was, are written down."""
+        return self.machine_dir or self.data_dir
 
 
 class MeasurementSource(Protocol):
@@ -55,7 +64,10 @@ class MeasurementSource(Protocol):
 
     @property
     def slots(self) -> int:
-        """Measurements that may run at the same time (count)."""
+        """Measurements that may run at the same time at the most (count)."""
+
+    def has_room(self, running: Sequence[Configuration]) -> bool:
+        """Whether another measurement may begin beside those that run."""
 
     @property
     def most_repeats(self) -> int:
@@ -91,6 +103,10 @@ class TableSource:
     def slots(self) -> int:
         """A row is at hand at once: nothing is gained by asking for several."""
         return 1
+
+    def has_room(self, running: Sequence[Configuration]) -> bool:
+        """One row at a time."""
+        return not running
 
     @property
     def most_repeats(self) -> int:

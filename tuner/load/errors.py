@@ -8,10 +8,12 @@ LoadError
 ├── LostEngineError       the engine ended under the load
 ├── OverloadError         the engine does not keep up: no steady window within the time, or a queue without end
 ├── SlowClientError       this client was the limit, so the figures are refused; carries its lateness
+├── ClientDiedError       the process that sends the load ended before it was done
 └── CancelledLoadError    the caller asked to stop
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 from tuner.errors import TunerError
 from tuner.load.lateness import Lateness
@@ -43,6 +45,9 @@ class BrokenLoadError(LoadError):
         self.finished = finished
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        return type(self), (str(self), self.errors, self.finished)
+
 
 class LostEngineError(LoadError):
     """The engine ended under the load; `failure` is why, as its keeper says."""
@@ -50,6 +55,9 @@ class LostEngineError(LoadError):
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
         super().__init__(f"the engine ended under the load: {failure.detail}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        return type(self), (self.failure,)
 
 
 class OverloadError(LoadError):
@@ -62,6 +70,13 @@ class SlowClientError(LoadError):
     def __init__(self, message: str, lateness: Lateness) -> None:
         self.lateness = lateness
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        return type(self), (str(self), self.lateness)
+
+
+class ClientDiedError(LoadError):
+    """The process that sends the load ended before it was done."""
 
 
 class CancelledLoadError(LoadError):

@@ -15,6 +15,8 @@ from tuner.power.errors import JournalError
 from tuner.power.locks import FileLock
 from tuner.power.owner import Owner
 
+FOLDER: Final = "power"
+"""Where in the machine's folder the journal lies."""
 _SUFFIX: Final = ".json"
 
 
@@ -92,6 +94,11 @@ class Journal:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def journal_of(machine_folder: Path) -> Journal:
+    """The journal of a machine."""
+    return Journal(machine_folder / FOLDER)
 
 
 def _entry(data: Mapping[str, object]) -> Entry:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tuner.power.energy import EnergySource, Idle, PowerReport
-from tuner.power.errors import PowerError
+from tuner.power.errors import GpuLostError, PowerError
 from tuner.power.reporting import Sample, report_of
 from tuner.power.ticker import Ticker
 
@@ -29,7 +29,8 @@ _IDLE_SECONDS: Final = 2.0
 class Meter:
     """A meter of some devices, with the host's packages beside them where `host` is given.
 
-    While its block lasts a thread samples power, clocks, temperature and reasons for low clocks.
+    While its block lasts a thread samples power, clocks, temperature and reasons for low clocks. `problem`: why a device
+    could not be read at the last try that failed; `lost`: that one does not answer any more at all.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Meter:
         self._ticker = Ticker(self._sample, period_seconds)
         self.idle: Idle | None = None
         self.problem: str | None = None
+        self.lost: str | None = None
 
     def __enter__(self) -> Self:
         self._ticker.__enter__()
@@ -60,7 +62,7 @@ class Meter:
         try:
             return sum(self._source.joules().values())
         except PowerError as error:
-            self.problem = str(error)
+            self._note(error)
             return None
 
     def measure_idle(self, seconds: float = _IDLE_SECONDS, cancelled: Callable[[], bool] = lambda: False) -> Idle:
@@ -91,11 +93,16 @@ class Meter:
         within = [sample for sample in tuple(self._samples) if started <= sample.moment <= ended]
         return report_of(self._source, self.idle, within, ended - started, joules, self.problem)
 
+    def _note(self, error: PowerError) -> None:
+        self.problem = str(error)
+        if isinstance(error, GpuLostError):
+            self.lost = str(error)
+
     def _sample(self) -> None:
         try:
             conditions = self._source.conditions()
         except PowerError as error:
-            self.problem = str(error)
+            self._note(error)
             return
         host = None
         if self._host is not None:

@@ -91,10 +91,23 @@ class GpuPool:
     def __len__(self) -> int:
         return len(self.gpus)
 
+    @property
+    def nvml(self) -> Nvml:
+        """The session that the pool looks through; raises `NvmlMissingError` without one."""
+        if self._nvml is None:
+            raise NvmlMissingError("NVML is missing; install the NVIDIA driver")
+        return self._nvml
+
     def survey(self) -> Survey:
         """How the GPUs are now."""
         with ExitStack() as briefly:
             return self._assessed(briefly)
+
+    def shortage(self, count: int) -> TooFewGpusError | None:
+        """Why so many GPUs cannot be had here, and what each that is skipped lacks; `None` when they can, now or later."""
+        survey = self.survey()
+        possible = len(survey.free) + len(survey.lent) + len(survey.hindered)
+        return None if possible >= count else self._too_few(count, possible, survey)
 
     @contextmanager
     def take(self, count: int, cancelled: Cancelled = never) -> Iterator[tuple[str, ...]]:
@@ -144,11 +157,11 @@ class GpuPool:
         free, lent, hindered = [], [], []
         skipped = [Skipped(slot.index, None, slot.problem or "does not answer") for slot in self._lost]
         for gpu in self.gpus:
-            if reason := self._faults.get(gpu.uuid) or ailment(self._known, gpu.uuid):
+            if reason := self._faults.get(gpu.uuid) or ailment(self.nvml, gpu.uuid):
                 skipped.append(Skipped(gpu.index, gpu, reason))
             elif not self._lock(gpu.uuid, holder):
                 lent.append(gpu)
-            elif reason := hindrance(self._known, gpu.uuid):
+            elif reason := hindrance(self.nvml, gpu.uuid):
                 self._hindered_since.setdefault(gpu.uuid, self._clock())
                 hindered.append(Skipped(gpu.index, gpu, reason))
                 continue
@@ -190,7 +203,7 @@ class GpuPool:
     def _distance(self, one: str, other: str) -> int:
         pair = (min(one, other), max(one, other))
         if pair not in self._distances:
-            self._distances[pair] = self._known.distance(*pair)
+            self._distances[pair] = self.nvml.distance(*pair)
         return self._distances[pair]
 
     def _too_few(self, count: int, possible: int, survey: Survey) -> TooFewGpusError:
@@ -202,12 +215,6 @@ class GpuPool:
         if self._nvml is None:
             return "NVML is missing; install the NVIDIA driver, or pass the GPUs into the container"
         return f"{len(self.gpus)} of {len(self._nvml.slots)} GPUs are visible to this worker; see CUDA_VISIBLE_DEVICES"
-
-    @property
-    def _known(self) -> Nvml:
-        if self._nvml is None:
-            raise NvmlMissingError("NVML is missing; install the NVIDIA driver")
-        return self._nvml
 
 
 @contextmanager

@@ -82,8 +82,8 @@ def _measure(
         raise ValueError("a job that starts engines needs a workshop; give its folders")
     from tuner.evaluators.measure import opened  # the engines' libraries are not for jobs that only simulate
 
-    with opened(spec, workshop) as (engine, engine_source):
-        rows = _legal(choices, engine.illegal)
+    with opened(spec, workshop) as (_, engine_source):
+        rows = _legal(choices, engine_source.illegal)
         books.start()
         prior = pool if is_simulated(spec) else None
         reference = reference_row(spec, rows)
@@ -97,7 +97,7 @@ def _legal(choices: Sequence[Configuration], illegal: Callable[[Configuration], 
     refused = [illegal(configuration) for configuration in choices]
     rows = [c for c, reason in zip(choices, refused, strict=True) if reason is None]
     if not rows:
-        raise SpecError.of("space", f"the engine takes none of the configurations: {refused[0]}")
+        raise SpecError.of("space", f"none of the configurations can be measured here: {refused[0]}")
     return rows
 
 

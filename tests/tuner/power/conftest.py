@@ -9,29 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.tuner.power.lending import MakePool, StartOwner
-from tests.tuner.power.scripted import FOLDER_VARIABLE, Machine, compiled, environment, preload
+from tests.tuner.power.scripted import Machine, environment
 from tuner.power.journal import Journal
 from tuner.power.nvml import Nvml, open_nvml
 from tuner.power.pool import GpuPool
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="session")
-def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripted NVML, compiled, and found by this process's loader."""
-    library = compiled(tmp_path_factory.mktemp("nvml"))
-    preload(library)
-    return library
-
-
-@pytest.fixture
-def machine(nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine whose GPUs the test adds before it opens NVML."""
-    folder = tmp_path / "machine"
-    folder.mkdir()
-    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
-    return Machine(folder)
 
 
 @pytest.fixture

@@ -89,7 +89,12 @@ class LlamaCppEngine(ServedEngine):
             return f"weights {configuration.weights!r} are neither the model's own ({held}) nor {written}"
         return illegal_together(configuration)
 
-    def build(self, configuration: Configuration, cancelled: Cancelled = never) -> Artefact:
+    def build(
+        self,
+        configuration: Configuration,
+        cancelled: Cancelled = never,
+        devices: tuple[str, ...] = (),  # noqa: ARG002
+    ) -> Artefact:
         """The model's file with the asked weights: its own, or one that is converted once and kept.
 
         Raises `SpecError` when the model cannot be found, `BuildError` when it cannot be converted,

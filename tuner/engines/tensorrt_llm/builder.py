@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,22 +28,24 @@ NO_QUANTISER: Final = (
 NO_EXAMPLES: Final = "set PARETUNE_TRTLLM_EXAMPLES to TensorRT-LLM's examples folder in its environment"
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How one build runs: who calls it off, and ids of the GPUs that it may use; empty for all."""
+
+    cancelled: Cancelled
+    devices: tuple[str, ...] = ()
+
+
 class Builder:
-    """Runs TensorRT-LLM's own programs, and keeps what they make.
+    """Runs TensorRT-LLM's own programs, and keeps what they make; logs of builds stay beside the artefacts."""
 
-    `devices`: ids of the GPUs that a build may use; empty for all. Logs of builds stay beside the artefacts.
-    """
-
-    def __init__(
-        self, installation: Installation, cache: ArtefactCache, ledger: Ledger, devices: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, installation: Installation, cache: ArtefactCache, ledger: Ledger) -> None:
         self._installation = installation
         self._cache = cache
         self._ledger = ledger
-        self._devices = devices
         self._keys: dict[Path, str] = {}
 
-    def checkpoint(self, wanted: Checkpoint, cancelled: Cancelled) -> Artefact:
+    def checkpoint(self, wanted: Checkpoint, making: Making) -> Artefact:
         """The checkpoint, quantised once where it has to be made.
 
         Raises `BuildError` when it cannot be made, `StartCancelledError` when asked to stop.
@@ -56,15 +59,15 @@ class Builder:
 
         def make(part: Path) -> None:
             words = quantise_arguments(script, wanted.source, wanted.weights, part)
-            self._run(f"quantising to {wanted.weights}", PYTHON, words, key, (wanted.source, part), cancelled)
+            self._run(f"quantising to {wanted.weights}", PYTHON, words, key, (wanted.source, part), making)
             if not (part / "config.json").is_file():
                 raise BuildError(
                     f"quantising to {wanted.weights} wrote no checkpoint; its log: {self._log(key, PYTHON)}"
                 )
 
-        return self._cache.get(key, f".{wanted.weights}", make, cancelled)
+        return self._cache.get(key, f".{wanted.weights}", make, making.cancelled)
 
-    def engine(self, wanted: Checkpoint, configuration: Configuration, version: str, cancelled: Cancelled) -> Artefact:
+    def engine(self, wanted: Checkpoint, configuration: Configuration, version: str, making: Making) -> Artefact:
         """An engine of the TensorRT backend, built once for its build-time knobs; raises as `checkpoint` does."""
         examples = self._installation.examples
         if examples is None:
@@ -77,14 +80,14 @@ class Builder:
             converted = part / "checkpoint"
             part.mkdir(parents=True)
             words = convert_arguments(examples, wanted.source, architecture, configuration, converted)
-            self._run("converting the checkpoint", PYTHON, words, key, (wanted.source, part), cancelled)
+            self._run("converting the checkpoint", PYTHON, words, key, (wanted.source, part), making)
             engine = part / "engine"
-            self._run("trtllm-build", BUILD, build_arguments(converted, configuration, engine), key, (part,), cancelled)
+            self._run("trtllm-build", BUILD, build_arguments(converted, configuration, engine), key, (part,), making)
             shutil.rmtree(converted, ignore_errors=True)
             if not (engine / "config.json").is_file():
                 raise BuildError(f"trtllm-build wrote no engine; its log: {self._log(key, BUILD)}")
 
-        return self._cache.get(key, ".engine", make, cancelled)
+        return self._cache.get(key, ".engine", make, making.cancelled)
 
     def _run(
         self,
@@ -93,21 +96,21 @@ class Builder:
         arguments: tuple[str, ...],
         key: str,
         paths: tuple[Path | str, ...],
-        cancelled: Cancelled,
+        making: Making,
     ) -> None:
         folders = tuple(path for path in paths if isinstance(path, Path))
         # the target is made by the program, so that its folder is what a container sees
         seen = tuple(path if path.is_dir() else path.parent for path in folders)
-        container = Container(f"paretune-build-{uuid.uuid4().hex[:12]}", self._devices, seen)
+        container = Container(f"paretune-build-{uuid.uuid4().hex[:12]}", making.devices, seen)
         step = BuildStep(
             what=what,
             arguments=self._installation.words(program, arguments, container),
             log=self._log(key, program),
-            devices=self._devices,
+            devices=making.devices,
             stop=self._installation.stop_words(container),
             patterns=FAILURE_PATTERNS[Engine.TENSORRT_LLM.value],
         )
-        run_step(step, self._ledger, cancelled)
+        run_step(step, self._ledger, making.cancelled)
 
     def _log(self, key: str, program: str) -> Path:
         return self._cache.folder / "logs" / f"{key}.{program}.log"

@@ -18,7 +18,7 @@ from tuner.engines.ports import HOST, free_port
 from tuner.engines.running import LOG_NAME, ChoosePort
 from tuner.engines.served import ServedEngine, ledger_of, version_at
 from tuner.engines.tensorrt_llm.bench import BenchReport, BenchRun, run_bench, write_dataset
-from tuner.engines.tensorrt_llm.builder import NO_EXAMPLES, NO_QUANTISER, Builder
+from tuner.engines.tensorrt_llm.builder import NO_EXAMPLES, NO_QUANTISER, Builder, Making
 from tuner.engines.tensorrt_llm.checkpoints import find_checkpoint, shape_of
 from tuner.engines.tensorrt_llm.deployment import arguments_of, to_yaml
 from tuner.engines.tensorrt_llm.installation import BENCH, SERVE, Container, Installation, hub_folder
@@ -59,9 +59,7 @@ class TensorrtLlmEngine(ServedEngine):
         self._installation = installation or Installation()
         kept = artefacts or Artefacts()
         folder = kept.folder_of(self.name, data_dir)
-        self._builder = Builder(
-            self._installation, ArtefactCache(folder, kept.most_bytes), ledger_of(data_dir), kept.devices
-        )
+        self._builder = Builder(self._installation, ArtefactCache(folder, kept.most_bytes), ledger_of(data_dir))
 
     @cached_property
     def _version(self) -> str:
@@ -94,8 +92,10 @@ class TensorrtLlmEngine(ServedEngine):
         except SpecError as error:
             return "; ".join(f"{problem.field}: {problem.message}" for problem in error.problems)
 
-    def build(self, configuration: Configuration, cancelled: Cancelled = never) -> Artefact:
-        """The checkpoint of the asked precision, or an engine: given, or made once and kept.
+    def build(
+        self, configuration: Configuration, cancelled: Cancelled = never, devices: tuple[str, ...] = ()
+    ) -> Artefact:
+        """The checkpoint of the asked precision, or an engine: given, or made once on the `devices` and kept.
 
         Raises `SpecError` when the model cannot be had so, `BuildError` when it cannot be made,
         `StartCancelledError` when asked to stop.
@@ -104,8 +104,8 @@ class TensorrtLlmEngine(ServedEngine):
             raise StartCancelledError(f"the build for {self.name} was called off")
         if configuration.knob("backend") == "tensorrt":
             plain = find_checkpoint(self._model, "bfloat16")
-            return self._builder.engine(plain, configuration, self.version, cancelled)
-        return self._builder.checkpoint(find_checkpoint(self._model, configuration.weights), cancelled)
+            return self._builder.engine(plain, configuration, self.version, Making(cancelled, devices))
+        return self._builder.checkpoint(find_checkpoint(self._model, configuration.weights), Making(cancelled, devices))
 
     def plan(self, launch: Launch) -> ServerPlan:
         """The server of a launch; writes its configuration file."""

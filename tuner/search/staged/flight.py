@@ -20,7 +20,7 @@ class Flight:
     def __init__(self, source: MeasurementSource, cancelled: Callable[[], bool]) -> None:
         self._source, self._cancelled = source, cancelled
         self._over = False
-        self._futures: dict[Future[Measurement], int] = {}
+        self._futures: dict[Future[Measurement], tuple[int, Configuration]] = {}
         self._threads = ThreadPoolExecutor(max(source.slots, 1), thread_name_prefix="measuring")
 
     def __enter__(self) -> Self:
@@ -38,12 +38,12 @@ class Flight:
     @property
     def has_room(self) -> bool:
         """Whether another measurement may begin."""
-        return len(self._futures) < self._source.slots
+        return self._source.has_room([configuration for _, configuration in self._futures.values()])
 
     def begin(self, ticket: int, configuration: Configuration, repeat: int) -> None:
         """Begins a measurement."""
         future = self._threads.submit(self._source.measure, configuration, repeat, self._stopped)
-        self._futures[future] = ticket
+        self._futures[future] = ticket, configuration
 
     def ended(self) -> list[tuple[int, Measurement]]:
         """The measurements that have ended, at least one, by ticket.
@@ -56,7 +56,7 @@ class Flight:
             done, _ = wait(self._futures, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             # asked again: what a cancelled measurement gives back says nothing of its configuration
             if done and not self._cancelled():
-                found = [(self._futures.pop(future), future.result()) for future in done]
+                found = [(self._futures.pop(future)[0], future.result()) for future in done]
                 return sorted(found, key=lambda item: item[0])
 
     def _stopped(self) -> bool:

@@ -19,6 +19,7 @@ from tuner.simulator.kernel_data import KernelData
 
 if TYPE_CHECKING:
     from tests.tuner.engines.tensorrt_llm.staged_jobs import StagedJobs
+    from tests.tuner.power.scripted import Machine
 
 STANDIN = (sys.executable, str(Path(__file__).with_name("trtllm_standin.py")))
 INSTALLATION = Installation(STANDIN, quantiser="/opt/modelopt/hf_ptq.py", examples="/opt/trtllm/examples")
@@ -28,12 +29,6 @@ PLAIN = Configuration(
 )
 
 Order = Callable[..., None]
-
-
-@pytest.fixture(scope="session")
-def steps_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where step times are kept for the session."""
-    return tmp_path_factory.mktemp("steps")
 
 
 @pytest.fixture
@@ -82,8 +77,10 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def staged_jobs(tmp_path: Path, pool: EvaluationPool, kernels: KernelData) -> "StagedJobs":
-    """Whole staged jobs on the stand-in."""
-    from tests.tuner.engines.tensorrt_llm.staged_jobs import StagedJobs
+def staged_jobs(tmp_path: Path, pool: EvaluationPool, kernels: KernelData, machine: "Machine") -> "StagedJobs":
+    """Whole staged jobs on the stand-in, on a machine of as many scripted GPUs as they use."""
+    from tests.tuner.engines.tensorrt_llm.staged_jobs import GPUS, StagedJobs
 
+    for _ in range(GPUS):
+        machine.add()
     return StagedJobs.at(tmp_path, pool, kernels)

@@ -32,6 +32,7 @@ from tuner.spec import JobSpec, parse_spec
 from tuner.trial import Trial
 
 WORKLOAD = {"input_tokens": 128, "output_tokens": 16}
+GPUS = 2
 SPEED = 0.25
 """Slow enough for a client that shares its cores with others; a measurement of a busy machine's client is lost."""
 
@@ -80,7 +81,7 @@ class StagedJobs:
         """A small job on H100s with the simulated prior; each configuration is measured once."""
         plain: dict[str, Any] = {
             "model": MODEL,
-            "hardware": {"gpu": "h100_sxm", "gpus": 2},
+            "hardware": {"gpu": "h100_sxm", "gpus": GPUS},
             "workload": WORKLOAD,
             "objectives": ["cost", "tpot"],
             "evaluator": "staged",

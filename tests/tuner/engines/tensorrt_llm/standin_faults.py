@@ -45,6 +45,7 @@ class Orders:
     Its steps last as long as those of the model on a GPU of type `gpu`; a checkpoint that does not say what it is, is
     timed as `timed_as`. `steps_folder` keeps step times from start to start. `prompt_tokens`: prompts for which they
     are exact; others are interpolated.
+    `watts`: what it draws from each scripted GPU that it is given.
     """
 
     version: str = "1.2.1"
@@ -57,6 +58,7 @@ class Orders:
     timed_as: str = "meta-llama/Llama-3.1-8B-Instruct"
     prompt_tokens: int = 1024
     steps_folder: str | None = None
+    watts: float = 400.0
     faults: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
 
     def fault(self, kind: str, data: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:

@@ -1,6 +1,7 @@
 """The other programs of the stand-in, and the words of the real ones when they refuse or fail; test equipment."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -117,6 +118,7 @@ def machine_of(
 def python3(words: list[str], orders: Orders) -> int:
     """A Python in TensorRT-LLM's environment: quantises, converts."""
     options = dict(zip(words[1::2], words[2::2], strict=False))
+    print(f"GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES', 'all')}", flush=True)
     time.sleep(orders.build_seconds)
     if orders.fault("failing_build"):
         print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.")

@@ -61,6 +61,12 @@ def test_a_quantised_checkpoint_is_made_once(opened: TensorrtLlmEngine, tmp_path
     assert ledger_of(tmp_path / "data").records() == []
 
 
+def test_a_checkpoint_is_made_on_the_gpus_that_are_lent_for_it(opened: TensorrtLlmEngine, tmp_path: Path) -> None:
+    opened.build(FP8, devices=("GPU-1", "GPU-2"))
+    [log] = (tmp_path / "data" / "artefacts" / "tensorrt-llm" / "logs").glob("*.log")
+    assert "GPUs: GPU-1,GPU-2" in log.read_text()
+
+
 def test_two_processes_make_a_checkpoint_once(checkpoint: Path, tmp_path: Path, order: Order) -> None:
     order(build_seconds=1.0)
     command = [sys.executable, "-c", BUILD, str(checkpoint), str(tmp_path / "data")]

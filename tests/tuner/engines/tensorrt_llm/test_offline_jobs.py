@@ -99,7 +99,7 @@ def test_what_the_installation_lacks_is_said(staged_jobs: StagedJobs, order: Ord
     folder = staged_jobs.workshop.data_dir
     engine = TensorrtLlmEngine(spec.model, folder, Installation.of("/nowhere/trtllm-serve"))
     with pytest.raises(ProgramMissingError, match="PARETUNE_TRTLLM_COMMAND"):
-        measured_offline(spec, engine, choices_of(spec)[0], folder, {}, lambda: False)
+        measured_offline(spec, engine, choices_of(spec)[0], folder, {}, lambda: False, ())
 
 
 def test_prompts_share_what_the_workload_says_and_no_more(staged_jobs: StagedJobs, order: Order) -> None:

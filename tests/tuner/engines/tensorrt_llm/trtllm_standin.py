@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
 from tests.tuner.engines.tensorrt_llm.standin_faults import Orders, read_orders
+from tests.tuner.engines.tensorrt_llm.standin_gpus import occupied
 
 OPTIONS_1_2 = {"--config", "--extra_llm_api_options", "--host", "--port", "--backend", "--tokenizer", "--log_level"}
 OPTIONS_1_3 = OPTIONS_1_2 | {"--served_model_name"}
@@ -53,8 +54,9 @@ def serve(words: list[str], orders: Orders) -> None:
     except OSError as error:
         raise RuntimeError(f"Failed to bind socket to {host}:{port}: {error}") from error
     data = _read_config(options, orders)
-    _start(data, orders)
-    _serve_api(model, options.get("--served_model_name"), data, orders, listener)
+    with occupied(orders.watts):
+        _start(data, orders)
+        _serve_api(model, options.get("--served_model_name"), data, orders, listener)
 
 
 def say(text: str) -> None:

@@ -38,6 +38,9 @@ class Bench:
     asked: list[tuple[Configuration, int]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def has_room(self, running: Sequence[Configuration]) -> bool:
+        return len(running) < self.slots
+
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:
         with self._lock:
             self.asked.append((configuration, repeat))
