@@ -1,19 +1,25 @@
 """What engines are measured on: the processor of this machine, or GPUs out of its pool (`gpu_host.py`)."""
 
-import threading
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Final, Protocol
 
 from tuner.configuration import Configuration
 from tuner.power.energy import EnergySource
 from tuner.power.errors import EnergyUnavailableError, TakeCancelledError
+from tuner.power.locks import FileLock
 from tuner.power.rapl import RaplEnergy
 from tuner.spec import POWER_KNOBS
 
 PROCESSOR: Final = "cpu"
 """The `gpu` of a machine without one."""
+LOCK: Final = "processor.lock"
 _LOOK_SECONDS: Final = 0.2
+
+_LOG = logging.getLogger(__name__)
 
 
 class Host(Protocol):
@@ -67,8 +73,9 @@ class ProcessorHost:
     driver = ""
     slots = 1
 
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
+    def __init__(self, folder: Path) -> None:
+        """Jobs whose `folder` is the same wait for one another."""
+        self._lock = folder / LOCK
         self._problem: str | None = None
         self._packages: RaplEnergy | None = None
         try:
@@ -99,16 +106,15 @@ class ProcessorHost:
         configuration: Configuration,  # noqa: ARG002
         cancelled: Callable[[], bool],
     ) -> Iterator[tuple[str, ...]]:
-        """The processor, without a name."""
-        while not self._turn.acquire(blocking=False):
-            if cancelled():
-                raise TakeCancelledError("the wait for the processor was called off")
-            if self._turn.acquire(timeout=_LOOK_SECONDS):
-                break
-        try:
+        """The processor, without a name; nobody else of this machine measures on it meanwhile."""
+        with FileLock(self._lock) as turn:
+            if not turn.take():
+                _LOG.info("waiting for the processor: another measurement has it")
+                while not turn.take():
+                    if cancelled():
+                        raise TakeCancelledError("the wait for the processor was called off")
+                    time.sleep(_LOOK_SECONDS)
             yield ()
-        finally:
-            self._turn.release()
 
     def energy_of(self, devices: tuple[str, ...]) -> EnergySource | None:  # noqa: ARG002
         """All packages and their memory."""

@@ -292,5 +292,5 @@ def opened(spec: JobSpec, workshop: Workshop) -> Iterator[tuple[Engine, EngineSo
 
 def _host_of(spec: JobSpec, workshop: Workshop) -> AbstractContextManager[Host]:
     if spec.hardware.gpu == (PROCESSOR,):
-        return nullcontext(ProcessorHost())
+        return nullcontext(ProcessorHost(workshop.machine_folder))
     return open_gpu_host(spec, workshop)

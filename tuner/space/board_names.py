@@ -1,7 +1,7 @@
 """What NVIDIA's driver calls the GPU types that a job names.
 
-Names as `nvidia-smi -L` and NVML's `nvmlDeviceGetName` give them (DCGM's and vendors' published listings, looked up by
-2026-11); a board that is not listed is not held against a job.
+Names as `nvidia-smi -L` and NVML's `nvmlDeviceGetName` give them, from published listings as remembered in 2026-11 and
+not tried on the boards; one that is not listed is not held against a job.
 """
 
 import re
