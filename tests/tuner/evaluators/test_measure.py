@@ -101,7 +101,7 @@ def test_energy_is_refused_where_nothing_counts_it(plan: Plan, workshop: Worksho
     engine = open_engine("llama.cpp", spec.model, workshop.data_dir)
 
     with pytest.raises(SpecError, match=r"energy cannot be measured here.*objectives: \[cost\]") as caught:
-        EngineSource(spec, engine, workshop.folder, Uncounted()).check()
+        EngineSource(spec, engine, workshop.folder, Uncounted(workshop.data_dir)).check()
 
     assert caught.value.problems[0].field == "objectives"
 
