@@ -130,6 +130,7 @@ class EngineSource:
         folder = self._folder / f"{next(self._numbers):04d}"
         folder.mkdir(parents=True, exist_ok=True)
         details: dict[str, object] = {"machine": self._machine, "started_at": time.time(), "folder": str(folder)}
+        details |= {"driver": self._host.driver} if self._host.driver else {}
         try:
             return self._measured(configuration, folder, details, cancelled)
         except (StartCancelledError, CancelledLoadError, TakeCancelledError):

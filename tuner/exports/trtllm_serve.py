@@ -1,8 +1,16 @@
 """`trtllm-serve`: the YAML for `trtllm-serve MODEL --config FILE`, with every knob in it."""
 
-from tuner.engines.tensorrt_llm import TrtllmArguments, arguments_for, to_yaml
+from tuner.engines.tensorrt_llm import TrtllmArguments, arguments_of, to_yaml
 from tuner.errors import ExportError, SpecError
-from tuner.exports.base import ExportContext, ExportFile, deployable, known_gpu, known_model, workload_lengths
+from tuner.exports.base import (
+    ExportContext,
+    ExportFile,
+    deployable,
+    known_gpu,
+    known_model,
+    was_started,
+    workload_lengths,
+)
 from tuner.exports.checkpoint import checkpoint_of
 from tuner.exports.head import comment, head
 from tuner.spec import Engine
@@ -34,14 +42,21 @@ def engine_yaml(context: ExportContext) -> str:
 
 
 def engine_arguments(context: ExportContext) -> TrtllmArguments:
-    """The arguments of one replica; raises `ExportError` as `engine_yaml` does."""
+    """The arguments of one replica; raises `ExportError` as `engine_yaml` does.
+
+    What was measured without reuse of earlier prompts is served without it too.
+    """
     configuration = context.trial.configuration
     if configuration.engine != Engine.TENSORRT_LLM:
         raise ExportError(
             f"trtllm-serve is for tensorrt-llm, and trial {context.trial.number} runs {configuration.engine}; "
             "export serve-script instead"
         )
+    reuses_blocks = not was_started(context) or context.spec.workload.shared_prefix > 0
+    longest = workload_lengths(context).sequence_max
     try:
-        return arguments_for(configuration, workload_lengths(context), known_model(context), known_gpu(context))
+        return arguments_of(
+            configuration, longest, known_model(context), known_gpu(context), reuses_blocks=reuses_blocks
+        )
     except SpecError as error:
         raise ExportError(f"TensorRT-LLM refuses trial {context.trial.number}: {error}") from None

@@ -85,7 +85,7 @@ def _simulated_space(spec: JobSpec) -> Sequence[Configuration]:
     own = {name: values for name, values in spec.space.items() if name not in KNOBS}
     if not own:
         return build_space(spec)
-    known = {} if spec.engine[0] is Engine.TENSORRT_LLM else {k.name: k for k in own_knobs(spec.engine[0].value)}
+    known = {knob.name: knob for knob in own_knobs(spec.engine[0].value)}
     problems = [*_mixed(spec), *_refused(known, own, spec.engine[0].value)]
     if problems:
         raise SpecError(problems)

@@ -100,6 +100,18 @@ def test_json_holds_the_trial_whole(make_context: MakeContext) -> None:
     assert data["objectives"] == {"cost": 0.11, "tpot": 9.8125}
 
 
+@pytest.mark.parametrize(("shared", "reuses"), [(0.0, False), (0.5, True)])
+def test_a_measured_engine_is_served_as_it_was_measured(make_context: MakeContext, shared: float, reuses: bool) -> None:
+    workload = {"input_tokens": 1000, "output_tokens": 200, "concurrency": 8, "shared_prefix": shared}
+    spec = {"evaluator": "measure", "workload": workload, "space": {"free_gpu_memory_fraction": [0.8]}}
+
+    written = export("trtllm-serve", make_context(spec, free_gpu_memory_fraction=0.8, tokens_per_block=64)).text
+
+    cache = yaml.safe_load(written)["kv_cache_config"]
+    assert (cache["free_gpu_memory_fraction"], cache["tokens_per_block"]) == (0.8, 64)
+    assert cache["enable_block_reuse"] is reuses
+
+
 def test_a_failed_trial_is_told_but_not_deployed(make_context: MakeContext) -> None:
     """Given a failed trial, JSON and CSV tell of it, and no engine file is written for it."""
     context = make_context()

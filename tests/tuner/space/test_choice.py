@@ -28,6 +28,10 @@ COMMAND = {"arguments": ["x", "{port}", "{max_batch_size}", "{kernel}"], "knobs"
             ("block_size", "prefix_caching"),
         ),
         ({"evaluator": "staged", "engine": "vllm", "space": {"block_size": [16]}}, ("block_size",)),
+        (
+            {"evaluator": "staged", "space": {"free_gpu_memory_fraction": [0.8, 0.9], "autotuner": [False]}},
+            ("autotuner", "free_gpu_memory_fraction"),
+        ),
     ],
 )
 def test_the_own_knobs_of_a_job_are_those_of_its_configurations(

@@ -2,7 +2,7 @@
 
 from tuner.engines.tensorrt_llm.arguments import TrtllmArguments
 from tuner.engines.tensorrt_llm.check import check_arguments, parse_arguments
-from tuner.engines.tensorrt_llm.deployment import arguments_for, to_yaml
+from tuner.engines.tensorrt_llm.deployment import arguments_of, to_yaml
 from tuner.engines.tensorrt_llm.rules import RULES, BrokenRule, Surroundings, broken_rules
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "BrokenRule",
     "Surroundings",
     "TrtllmArguments",
-    "arguments_for",
+    "arguments_of",
     "broken_rules",
     "check_arguments",
     "parse_arguments",

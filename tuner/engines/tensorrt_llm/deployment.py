@@ -10,7 +10,6 @@ from tuner.engines.tensorrt_llm.check import parse_arguments
 from tuner.engines.tensorrt_llm.rules import Surroundings
 from tuner.errors import SpecError
 from tuner.space.hardware import Gpu
-from tuner.space.lengths import Lengths
 from tuner.space.models import ModelShape
 from tuner.spec import Engine
 
@@ -34,16 +33,6 @@ _SPECULATIVE_FORMS: Final = "off, mtp:TOKENS, ngram:TOKENS, eagle3:TOKENS:MODEL 
 _DRAFTERS: Final = {"ngram": "NGram", "eagle3": "Eagle3", "draft_target": "Draft_Target"}
 
 
-def arguments_for(
-    configuration: Configuration, lengths: Lengths, model: ModelShape | None = None, gpu: Gpu | None = None
-) -> TrtllmArguments:
-    """The arguments of one replica. With attention data parallelism batch and token limits are those of one rank.
-
-    Raises `SpecError` when the engine is another, a knob has no counterpart, or TensorRT-LLM refuses the combination.
-    """
-    return arguments_of(configuration, lengths.sequence_max, model, gpu)
-
-
 def arguments_of(
     configuration: Configuration,
     sequence_tokens: int,
@@ -53,9 +42,11 @@ def arguments_of(
     reuses_blocks: bool = True,
     version: str = "1.2",
 ) -> TrtllmArguments:
-    """As `arguments_for`, by the longest sequence (tokens), for a version of the engine.
+    """The arguments of one replica for a version of the engine; `sequence_tokens` is the longest sequence.
 
-    `reuses_blocks`: what begins like an earlier prompt is not computed again; the `block_reuse` knob goes before it.
+    With attention data parallelism batch and token limits are those of one rank. `reuses_blocks`: what begins like an
+    earlier prompt is not computed again; the `block_reuse` knob goes before it. Raises `SpecError` when the engine is
+    another, a knob has no counterpart, or TensorRT-LLM refuses the combination.
     """
     if configuration.engine != Engine.TENSORRT_LLM:
         raise SpecError.of(

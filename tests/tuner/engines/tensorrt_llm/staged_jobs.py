@@ -15,7 +15,7 @@ from tests.tuner.engines.tensorrt_llm.standin_programs import machine_of
 from tests.tuner.engines.tensorrt_llm.standin_truth import played
 from tuner.configuration import Configuration
 from tuner.engines.served import ledger_of
-from tuner.engines.tensorrt_llm.deployment import arguments_for, to_yaml
+from tuner.engines.tensorrt_llm.deployment import arguments_of, to_yaml
 from tuner.engines.tensorrt_llm.engine import CONFIG_NAME
 from tuner.evaluators.pool import EvaluationPool
 from tuner.evaluators.source import Workshop
@@ -39,7 +39,7 @@ SPEED = 0.25
 
 def told(spec: JobSpec, row: Configuration) -> dict[str, Any]:
     """What the YAML file of a configuration says."""
-    arguments = arguments_for(row, lengths_of(spec.workload), model_shape(spec.model), find_gpu(row.gpu))
+    arguments = arguments_of(row, lengths_of(spec.workload).sequence_max, model_shape(spec.model), find_gpu(row.gpu))
     data: dict[str, Any] = yaml.safe_load(to_yaml(arguments))
     return data
 

@@ -6,14 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.configuration import Configuration
-from tuner.engines.tensorrt_llm import arguments_for, parse_arguments, to_yaml
+from tuner.engines.tensorrt_llm import arguments_of, parse_arguments, to_yaml
 from tuner.errors import SpecError
 from tuner.space.hardware import find_gpu
-from tuner.space.lengths import Lengths
 from tuner.space.models import model_shape
 from tuner.space.rules import Setting, broken
 
-LENGTHS = Lengths(1024.0, 1024, 256.0, 300)
+LONGEST = 1324
 LLAMA = model_shape("meta-llama/Llama-3.1-8B-Instruct")
 QWEN_MOE = model_shape("Qwen/Qwen3-30B-A3B")
 H100 = find_gpu("h100_sxm")
@@ -36,7 +35,7 @@ def test_every_knob_is_written() -> None:
         moe_backend="cutlass",
         concurrency=100,
     )
-    assert yaml.safe_load(to_yaml(arguments_for(knobs, LENGTHS, QWEN_MOE, H100))) == {
+    assert yaml.safe_load(to_yaml(arguments_of(knobs, LONGEST, QWEN_MOE, H100))) == {
         "backend": "pytorch",
         "tensor_parallel_size": 8,
         "pipeline_parallel_size": 1,
@@ -56,20 +55,20 @@ def test_every_knob_is_written() -> None:
 
 def test_a_dense_model_has_no_expert_parallelism() -> None:
     """Given a dense model, no mixture-of-experts field is written."""
-    written = to_yaml(arguments_for(configuration(), LENGTHS, LLAMA, H100))
+    written = to_yaml(arguments_of(configuration(), LONGEST, LLAMA, H100))
     assert "moe_" not in written
 
 
 def test_switching_graphs_off_is_written_out() -> None:
     """Given no CUDA graphs, the field is null, for the engine's default is on."""
-    written = to_yaml(arguments_for(configuration(cuda_graphs=False), LENGTHS, LLAMA, H100))
+    written = to_yaml(arguments_of(configuration(cuda_graphs=False), LONGEST, LLAMA, H100))
     assert "cuda_graph_config: null" in written
     assert parse_arguments(yaml.safe_load(written)).cuda_graph_config is None
 
 
 def test_a_set_ceiling_is_the_engines() -> None:
     """Given a batch ceiling, scheduler and graphs have it."""
-    arguments = arguments_for(configuration(max_batch_size=512), LENGTHS, LLAMA, H100)
+    arguments = arguments_of(configuration(max_batch_size=512), LONGEST, LLAMA, H100)
     assert arguments.max_batch_size == 512
     assert arguments.cuda_graph_config is not None
     assert arguments.cuda_graph_config.max_batch_size == 512
@@ -78,16 +77,14 @@ def test_a_set_ceiling_is_the_engines() -> None:
 def test_the_sequence_stays_within_the_models_context() -> None:
     """Given a request as long as the context, no room is added over it."""
     context = LLAMA.context_tokens
-    arguments = arguments_for(
-        configuration(chunked_prefill=True), Lengths(context - 100, context - 100, 100, 100), LLAMA
-    )
+    arguments = arguments_of(configuration(chunked_prefill=True), context, LLAMA)
     assert arguments.max_seq_len == context
 
 
 def test_a_hybrid_model_reuses_no_blocks() -> None:
     """Given a model with state-space layers, block reuse is off."""
     hybrid = model_shape("nvidia/Nemotron-H-56B-Base-8K")
-    assert arguments_for(configuration(tensor_parallel=8), LENGTHS, hybrid).kv_cache_config.enable_block_reuse is False
+    assert arguments_of(configuration(tensor_parallel=8), LONGEST, hybrid).kv_cache_config.enable_block_reuse is False
 
 
 @pytest.mark.parametrize(
@@ -101,7 +98,7 @@ def test_a_hybrid_model_reuses_no_blocks() -> None:
 )
 def test_speculation_is_written(knob: str, expected: dict[str, object] | None) -> None:
     """Given a way to speculate, the engine's own configuration of it is written."""
-    written = yaml.safe_load(to_yaml(arguments_for(configuration(speculative=knob), LENGTHS, LLAMA, H100)))
+    written = yaml.safe_load(to_yaml(arguments_of(configuration(speculative=knob), LONGEST, LLAMA, H100)))
     assert written.get("speculative_config") == expected
 
 
@@ -121,7 +118,7 @@ def test_speculation_is_written(knob: str, expected: dict[str, object] | None) -
 def test_what_the_engine_refuses_is_refused(knobs: dict[str, object], message: str) -> None:
     """Given a knob the engine does not take, writing says which."""
     with pytest.raises(SpecError, match=message):
-        arguments_for(configuration(**knobs), LENGTHS, LLAMA, H100)
+        arguments_of(configuration(**knobs), LONGEST, LLAMA, H100)
 
 
 @st.composite
@@ -144,7 +141,7 @@ def legal_configurations(draw: st.DrawFn) -> tuple[Configuration, Setting]:
         chunked_prefill=draw(st.booleans()),
         cuda_graphs=draw(st.booleans()),
     )
-    return knobs, Setting(model, gpu, 128, LENGTHS.input_max)
+    return knobs, Setting(model, gpu, 128, 1024)
 
 
 @settings(max_examples=300, deadline=None)
@@ -154,7 +151,7 @@ def test_every_legal_configuration_is_legal_for_the_engine(case: tuple[Configura
     knobs, setting = case
     if broken(knobs, setting) is not None:
         return
-    arguments = arguments_for(knobs, LENGTHS, setting.model, setting.gpu)
+    arguments = arguments_of(knobs, LONGEST, setting.model, setting.gpu)
     assert parse_arguments(yaml.safe_load(to_yaml(arguments))) == arguments
     assert arguments.max_batch_size is not None
     if knobs.max_batch_size is None:
