@@ -58,6 +58,7 @@ class Listener:
     def __init__(self): self.heard = 0
     def started(self, *_): pass
     def trials(self, batch, *_): self.heard += len(batch)
+    def doing(self, words): pass
     def cancelled(self): return False
 
 if __name__ == "__main__":

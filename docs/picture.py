@@ -69,6 +69,9 @@ class Found:
         self.trials_by_number.update((trial.number, trial) for trial in batch)
         self.frontier = tuple(frontier)
 
+    def doing(self, words: str | None) -> None:
+        """A simulation is at nothing else."""
+
     def cancelled(self) -> bool:
         """Never."""
         return False

@@ -98,10 +98,11 @@ def words_of(job: JobAnswer) -> str:
 def note_of(job: JobAnswer) -> str:
     """How far it is: `1200 of 2880, frontier 41, 3 s left`."""
     progress = job["progress"]
+    activity = [progress["activity"]] if progress["activity"] else []
     if not progress["evaluated"]:
-        return f"{progress['planned']:,} configurations" if progress["planned"] else ""
+        return ", ".join([f"{progress['planned']:,} configurations", *activity]) if progress["planned"] else ""
     parts = [f"{progress['evaluated']:,} of {progress['planned']:,}", f"frontier {progress['frontier_size']}"]
     eta = progress["eta_seconds"]
     if eta is not None and job["state"] not in FINAL_STATES:
         parts.append(f"{seconds(eta)} left")
-    return ", ".join(parts)
+    return ", ".join([*parts, *activity])

@@ -18,6 +18,7 @@ class ProgressAnswer(TypedDict):
     frontier_size: int
     hypervolume: float | None
     eta_seconds: float | None
+    activity: str | None
 
 
 class BaselineAnswer(TypedDict):

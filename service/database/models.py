@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import JsonValue
 from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, String, Text, TypeDecorator
@@ -62,6 +62,10 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[object, object]] = {datetime: UtcDateTime()}
 
 
+ACTIVITY_LENGTH: Final = 200
+"""Characters of what a job is at."""
+
+
 class JobRow(Base):
     """One tuning request, where it stands, and who works on it.
 
@@ -94,6 +98,7 @@ class JobRow(Base):
     planned: Mapped[int] = mapped_column(default=0)
     hypervolume: Mapped[float | None]
     eta_seconds: Mapped[float | None]
+    activity: Mapped[str | None] = mapped_column(String(ACTIVITY_LENGTH))
     frontier: Mapped[list[int]] = mapped_column(JSON, default=list)
 
     search: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))

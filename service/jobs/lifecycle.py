@@ -111,6 +111,7 @@ def cancel(database: Database, job_id: str, now: datetime) -> JobRow:
             job.state = JobState.CANCELLED.value
             job.finished_at = now
             job.eta_seconds = None
+            job.activity = None
             job.lease_token += 1
             job.lease_owner = None
             job.lease_expires_at = None

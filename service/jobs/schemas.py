@@ -19,13 +19,14 @@ Moment = Annotated[
 
 
 class ProgressView(BaseModel):
-    """How far a job is; `hypervolume` and `eta_seconds` are null while unknown."""
+    """How far a job is; `hypervolume` and `eta_seconds` are null while unknown, `activity` where nothing is measured."""
 
     evaluated: int = Field(examples=[1200])
     planned: int = Field(examples=[2880])
     frontier_size: int = Field(examples=[41])
     hypervolume: float | None = Field(examples=[0.83], description="share of the box around the baseline, 0 to 1")
     eta_seconds: float | None = Field(examples=[2.5])
+    activity: str | None = Field(examples=["measuring"], description="what the measurements in flight are at")
 
 
 class AccuracyView(BaseModel):
@@ -165,6 +166,7 @@ class JobView(BaseModel):
                     "frontier_size": len(job.frontier),
                     "hypervolume": job.hypervolume,
                     "eta_seconds": job.eta_seconds,
+                    "activity": job.activity,
                 },
                 "search": job.search,
                 "baseline": job.baseline,

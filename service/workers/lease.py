@@ -113,7 +113,7 @@ def take_up(session: Session, key: str) -> None:
     """
     again = (JobState.RUNNING.value, JobState.FAILED.value)
     queued = {"state": JobState.QUEUED.value, "started_at": None, "finished_at": None, "failure": None}
-    free = {"lease_owner": None, "lease_expires_at": None, "attempts": 0, "cancel_requested": False}
+    free = {"lease_owner": None, "lease_expires_at": None, "attempts": 0, "cancel_requested": False, "activity": None}
     session.execute(update(JobRow).where(JobRow.idempotency_key == key, JobRow.state.in_(again)).values(queued | free))
 
 
@@ -165,6 +165,7 @@ def _spec(job: JobRow) -> JobSpec | None:
 
 def _restart(session: Session, job: JobRow, *, keeps: bool) -> None:
     """Forgets what an earlier lease wrote: a simulated sweep starts from scratch, measurements that ended are kept."""
+    job.activity = None
     if keeps:
         trials.remove_running(session, job.id)
         return
@@ -183,5 +184,6 @@ def _end(job: JobRow, state: JobState, now: datetime) -> None:
     job.state = state.value
     job.finished_at = now
     job.eta_seconds = None
+    job.activity = None
     job.lease_owner = None
     job.lease_expires_at = None

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from service.database.models import JobState, JsonObject
+from service.database.models import ACTIVITY_LENGTH, JobState, JsonObject
 from service.database.session import Database
 from service.dependencies import Clock
 from service.jobs.schemas import SearchView
@@ -40,6 +40,10 @@ class Report:
         with self._database.write() as session:
             leases.write(session, self._lease, {**_progress(progress), "frontier": list(frontier)})
             trials.put(session, self._lease.job_id, batch)
+
+    def doing(self, words: str | None) -> None:
+        """Keeps what the measurements are at."""
+        self._write({"activity": words and words[:ACTIVITY_LENGTH]})
 
     def cancelled(self) -> bool:
         """Whether the study must stop: the user, the worker's end or a lost lease asks for it. Costs nothing."""
@@ -94,6 +98,7 @@ class Report:
                 {
                     "state": state.value,
                     "finished_at": self._clock(),
+                    "activity": None,
                     "lease_owner": None,
                     "lease_expires_at": None,
                     **values,

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,6 +16,7 @@ from tuner.engines.registry import open_engine
 from tuner.engines.served import ledger_of
 from tuner.engines.sweeper import sweep
 from tuner.errors import SpecError
+from tuner.evaluators.doing import Doing, Stage, start_of
 from tuner.evaluators.energy import failure_of, power_details
 from tuner.evaluators.figures import measurement_of, plan_of
 from tuner.evaluators.gpu_host import open_gpu_host
@@ -68,6 +70,7 @@ class EngineSource:
         self._lengths = lengths_of(spec.workload)
         self._machine = machine()
         self._servers = Servers(host, clock)
+        self._doing = Doing()
         self._loads = LoadProcesses()
         self._numbers = itertools.count(1 + (len(list(folder.glob("*"))) if folder.is_dir() else 0))
 
@@ -125,6 +128,10 @@ class EngineSource:
         """Why the configuration cannot be measured here, with the mend; `None` when it can."""
         return self._host.refused(configuration) or self._engine.illegal(configuration)
 
+    def doing(self) -> str | None:
+        """Whether the measurements in flight wait for devices, start an engine (and how far that is) or load it."""
+        return self._doing.words()
+
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:  # noqa: ARG002
         """One measurement; a configuration that does not run gives a failure with the end of its log."""
         folder = self._folder / f"{next(self._numbers):04d}"
@@ -132,7 +139,8 @@ class EngineSource:
         details: dict[str, object] = {"machine": self._machine, "started_at": time.time(), "folder": str(folder)}
         details |= {"driver": self._host.driver} if self._host.driver else {}
         try:
-            return self._measured(configuration, folder, details, cancelled)
+            with self._doing.one() as stage:
+                return self._measured(configuration, folder, details, stage, cancelled)
         except (StartCancelledError, CancelledLoadError, TakeCancelledError):
             return _failed(FailureKind.LOST, "cancelled while it was measured", details)
         except EngineFailedError as error:
@@ -147,13 +155,19 @@ class EngineSource:
             return _failed(FailureKind.LOST, str(error), details)
 
     def _measured(
-        self, configuration: Configuration, folder: Path, details: dict[str, object], cancelled: Callable[[], bool]
+        self,
+        configuration: Configuration,
+        folder: Path,
+        details: dict[str, object],
+        stage: Stage,
+        cancelled: Callable[[], bool],
     ) -> Measurement:
+        stage.at = "waiting for devices"
         if self._spec.measuring.tool is MeasuringTool.TRTLLM_BENCH:
-            return self._offline(configuration, folder, details, cancelled)
+            return self._offline(configuration, folder, details, stage, cancelled)
 
         def start(devices: tuple[str, ...]) -> Started:
-            return self._ready(configuration, folder, devices, details, cancelled)
+            return self._ready(configuration, folder, devices, details, stage, cancelled)
 
         with self._servers.lent(configuration, start, cancelled) as server:
             details |= {
@@ -163,17 +177,24 @@ class EngineSource:
                 "devices": list(server.devices),
                 "measured_beside": self._servers.busy - 1,
             }
+            stage.at = "measuring"
             with self._host.powered(server.devices, configuration):
                 found = self._loaded(server, configuration, folder, details, cancelled)
         details |= found.details() | {"window_seconds": found.load_seconds, "steady_seconds": found.window_seconds}
         return measurement_of(self._spec, self._lengths, configuration, found, details)
 
     def _offline(
-        self, configuration: Configuration, folder: Path, details: dict[str, object], cancelled: Callable[[], bool]
+        self,
+        configuration: Configuration,
+        folder: Path,
+        details: dict[str, object],
+        stage: Stage,
+        cancelled: Callable[[], bool],
     ) -> Measurement:
         """A measurement by the engine's own tool, which starts the engine itself."""
         with self._host.taken(configuration, cancelled) as devices, self._host.powered(devices, configuration):
             details["devices"] = list(devices)
+            stage.at = "running trtllm-bench"
             return measured_offline(self._spec, self._engine, configuration, folder, details, cancelled, devices)
 
     def _ready(
@@ -182,9 +203,11 @@ class EngineSource:
         folder: Path,
         devices: tuple[str, ...],
         details: dict[str, object],
+        stage: Stage,
         cancelled: Callable[[], bool],
     ) -> Started:
         """A new server for the configuration on the devices."""
+        stage.at = "building"
         details["busy_share_before"] = busy_share()
         began = self._clock()
         artefact = self._engine.build(configuration, cancelled, devices)
@@ -198,6 +221,7 @@ class EngineSource:
             start_timeout_seconds=self._spec.measuring.start_timeout_seconds,
         )
         running = self._engine.start(launch)
+        stage.at = partial(start_of, running)
         try:
             address = running.wait_ready(cancelled)
         except BaseException:

@@ -81,6 +81,9 @@ class MeasurementSource(Protocol):
     def expected(self) -> Expected:
         """What a measurement is expected to take."""
 
+    def doing(self) -> str | None:
+        """What the measurements in flight are at, in a few words; `None` where there is nothing to wait for."""
+
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:
         """One measurement; `repeat` counts the earlier ones of the same configuration.
 
@@ -122,6 +125,10 @@ class TableSource:
     def expected(self) -> Expected:
         """What it would take to measure a row."""
         return Expected()
+
+    def doing(self) -> str | None:
+        """A row is at hand at once."""
+        return None
 
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:  # noqa: ARG002
         """The row of the configuration, or its next one where it has several."""

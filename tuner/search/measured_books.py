@@ -32,6 +32,7 @@ class MeasuredBooks:
         self._entries: dict[int, _Entry] = {}
         self._baseline: Baseline | None = None
         self._box: Mapping[str, float] | None = None
+        self._doing: str | None = None
         self._frontier = Frontier(spec.objectives)
         self._planned, self._ended, self._before = space_size, 0, 0
         self._started = self._measuring_since = clock()
@@ -65,6 +66,12 @@ class MeasuredBooks:
         trial = self._conclude(number)
         self._listener.trials([trial], self._progress(), self._numbers())
         return trial
+
+    def doing(self, words: str | None) -> None:
+        """Reports what the measurements in flight are at, when that has changed."""
+        if words != self._doing:
+            self._doing = words
+            self._listener.doing(words)
 
     def replayed(self, rows: Sequence[tuple[Configuration, Measurement]]) -> None:
         """Takes measurements that are at hand already, the next trials in order; reported together."""

@@ -128,5 +128,8 @@ class StudyListener(Protocol):
         A trial that was screened comes a second time, with the same number, when it is simulated in depth.
         """
 
+    def doing(self, words: str | None) -> None:
+        """What the measurements in flight are at, in a few words, as it changes."""
+
     def cancelled(self) -> bool:
         """Whether the study must stop; asked at least twice a second."""

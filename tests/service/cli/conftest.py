@@ -36,6 +36,7 @@ def _job() -> JobAnswer:
             "frontier_size": 0,
             "hypervolume": None,
             "eta_seconds": None,
+            "activity": None,
         },
         "search": {},
         "baseline": None,

@@ -28,6 +28,15 @@ def test_the_note_says_how_far_and_how_long(job: JobAnswer) -> None:
     assert note_of(job) == "1,200 of 2,880, frontier 41, 3 s left"
 
 
+def test_the_note_says_what_the_measurements_are_at(job: JobAnswer) -> None:
+    job["state"] = "running"
+    job["progress"] |= {"evaluated": 0, "planned": 24, "activity": "starting the engine (autotuner)"}
+    assert note_of(job) == "24 configurations, starting the engine (autotuner)"
+
+    job["progress"] |= {"evaluated": 3, "frontier_size": 2, "eta_seconds": None, "activity": "measuring"}
+    assert note_of(job) == "3 of 24, frontier 2, measuring"
+
+
 def test_what_a_job_waits_for_first_is_named_by_its_evaluator(job: JobAnswer) -> None:
     job["state"] = "running"
     job["progress"] |= {"evaluated": 0}

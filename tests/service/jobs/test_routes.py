@@ -59,7 +59,7 @@ def test_a_submitted_job_is_queued_where_location_says(client: TestClient) -> No
     assert job["state"] == "queued"
     assert job["spec"]["model"] == SPEC["model"]
     assert job["created_at"].endswith("Z")
-    assert job["progress"].keys() == {"evaluated", "planned", "frontier_size", "hypervolume", "eta_seconds"}
+    assert job["progress"].keys() == {"evaluated", "planned", "frontier_size", "hypervolume", "eta_seconds", "activity"}
     assert job["progress"]["planned"] > 0
     absent = ("started_at", "finished_at", "search", "baseline", "failure")
     assert [job[field] for field in absent] == [None] * 5

@@ -1,6 +1,7 @@
 """The measuring loop on a real engine: llama.cpp serves a tiny model, is loaded, measured and stopped."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,22 @@ def test_a_configuration_is_measured_and_nothing_is_left(plan: Plan, workshop: W
         assert {"machine", "engine", "start_seconds", "window_seconds", "requests"} <= set(found.details)
     assert (workshop.folder / "0001" / "engine.log").stat().st_size > 0
     assert ledger_of(workshop.data_dir).records() == []
+
+
+def test_who_waits_is_told_what_a_measurement_is_at(plan: Plan, workshop: Workshop) -> None:
+    spec = plan()
+    seen: list[str | None] = []
+
+    with opened(spec, workshop) as (_, source), ThreadPoolExecutor(1) as threads:
+        measuring = threads.submit(source.measure, choices_of(spec)[0], 0, lambda: False)
+        while not measuring.done():
+            if seen[-1:] != [source.doing()]:
+                seen.append(source.doing())
+        assert source.doing() is None
+
+    told = [words for words in seen if words is not None]
+    assert "starting the engine" in told
+    assert told[-1] == "measuring"
 
 
 def test_requests_come_as_evenly_as_the_workload_says(plan: Plan, workshop: Workshop) -> None:

@@ -45,6 +45,9 @@ class Recorder:
         self.progress.append(progress)
         self.frontiers.append(tuple(frontier))
 
+    def doing(self, words: str | None) -> None:
+        pass
+
     def cancelled(self) -> bool:
         if self._cancel_when(self) and not self.cancelled_at:
             self.cancelled_at = time.monotonic()

@@ -46,6 +46,9 @@ class Recorder:
         self.trials_heard += [trial for trial in batch if trial.state is not TrialState.RUNNING]
         self.volumes.append(progress.hypervolume)
 
+    def doing(self, words: str | None) -> None:
+        pass
+
     def cancelled(self) -> bool:
         return False
 

@@ -71,7 +71,7 @@ def run_staged(
     loop = Loop(rows, source, sampler, account, books, learn)
     loop.take_up(earlier, reference)
     books.plan(min(limits.trials or len(rows), len(rows) * source.most_repeats))
-    with Flight(source, cancelled) as flight:
+    with Flight(source, cancelled, books.doing) as flight:
         before = loop.first_of(flight, reference) if reference is not None else None
         stopped = loop.search(flight)
         loop.confirm(flight)

@@ -57,6 +57,9 @@ class Heard:
         """Keeps the trials."""
         self.trials_of |= {trial.number: trial for trial in batch}
 
+    def doing(self, words: str | None) -> None:
+        """Not kept."""
+
     def cancelled(self) -> bool:
         """Never."""
         return False

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -41,6 +42,9 @@ class Bench:
     def has_room(self, running: Sequence[Configuration]) -> bool:
         return len(running) < self.slots
 
+    def doing(self) -> str | None:
+        return f"at the bench for the {len(self.asked)}th time" if self.asked else None
+
     def measure(self, configuration: Configuration, repeat: int, cancelled: Callable[[], bool]) -> Measurement:
         with self._lock:
             self.asked.append((configuration, repeat))
@@ -65,6 +69,7 @@ class Recorder:
         self.latest: dict[int, Trial] = {}
         self.begun: list[int] = []
         self.baseline: Baseline | None = None
+        self.activities: list[str | None] = []
 
     def started(self, space_size: int, sampler: str, baseline: Baseline | None) -> None:
         self.baseline = baseline
@@ -73,6 +78,9 @@ class Recorder:
         for trial in batch:
             self.begun += [trial.number] if trial.state is TrialState.RUNNING else []
             self.latest[trial.number] = trial
+
+    def doing(self, words: str | None) -> None:
+        self.activities.append(words)
 
     def cancelled(self) -> bool:
         return False
@@ -254,3 +262,11 @@ def test_the_minutes_before_a_cut_count_too(machine: Machine) -> None:
     assert bench.asked == []
     assert found.stopped == "the budget of minutes is used up"
     assert result.evaluated == 2
+
+
+def test_who_waits_hears_what_the_measurements_are_at_and_nothing_twice(machine: Machine) -> None:
+    _, recorder, _ = run(Bench(machine), {"trials": 5})
+
+    assert recorder.activities
+    assert all(one != other for one, other in pairwise(recorder.activities))
+    assert str(recorder.activities[-1]).startswith("at the bench")
