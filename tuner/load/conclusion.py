@@ -49,7 +49,7 @@ def conclude(ended: Ended, started_at: float) -> LoadResult:
     served = traffic.columns.served()
     inside = served.between(window.start.moment, window.end.moment)
     _check_carried(ended, window, len(inside))
-    figures = summarise(traffic.records, served, windows, plan)
+    figures = summarise(traffic.records, served, windows, plan, traffic.load.arrivals)
     lateness = _lateness(ended, window)
     reason = limit_of(lateness, figures.values.get("tpot_p50_ms"), figures.values.get("ttft_p50_ms"))
     if reason is not None:

@@ -148,7 +148,8 @@ class Run:
             for exchange in self._client.in_flight
             if exchange.moments
         ]
-        self._half_width = widest(traffic.columns.served(), under_way, first.moment, last.moment, self._plan)
+        served, arrivals = traffic.columns.served(), traffic.load.arrivals
+        self._half_width = widest(served, under_way, first.moment, last.moment, self._plan, arrivals)
         return self._half_width is not None and self._half_width <= self._plan.precision
 
     async def _attend_until(self, moment: float) -> None:

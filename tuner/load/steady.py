@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 
 from tuner.load.arrivals import Arrivals, Closed, Open
+from tuner.load.closed_rate import request_interval
 from tuner.load.columns import Served
 from tuner.load.plan import OUTPUT_RATE, Plan
 from tuner.load.records import ErrorKind, RequestRecord
 from tuner.load.statistics import LEAST_BATCHES, MOST_BATCHES, Floats, mean_interval, relative_half_width
-from tuner.load.summary import Figures, latencies
+from tuner.load.summary import Figures, latencies, rate_interval
 from tuner.load.traffic import Traffic
 
 SETTLED_LATENCIES: Final = 2.0
@@ -44,7 +45,9 @@ def is_broken(traffic: Traffic, elapsed: float, plan: Plan) -> bool:
     return traffic.failed > plan.failed_share * expected
 
 
-def widest(served: Served, under_way: Sequence[Span], start: float, end: float, plan: Plan) -> float | None:
+def widest(
+    served: Served, under_way: Sequence[Span], start: float, end: float, plan: Plan, arrivals: Arrivals
+) -> float | None:
     """The widest relative half width among the wanted metrics; `None` where one has no interval yet.
 
     Looks at what requests say as a whole, so that it takes a millisecond of the load: ITL stands for its mean, TPOT;
@@ -52,7 +55,7 @@ def widest(served: Served, under_way: Sequence[Span], start: float, end: float, 
     """
     inside = served.between(start, end)
     figures = latencies(inside)
-    _put_rates(figures, inside, under_way, start, end)
+    _put_rates(figures, inside, under_way, start, end, arrivals)
     widths: list[float] = []
     for key in plan.wanted:
         shown = _stand_in(key)
@@ -98,16 +101,22 @@ def count_errors(records: Sequence[RequestRecord]) -> Mapping[ErrorKind, int]:
     return Counter(record.error for record in records if record.error is not None)
 
 
-def _put_rates(figures: Figures, inside: Served, under_way: Sequence[Span], start: float, end: float) -> None:
+def _put_rates(
+    figures: Figures, inside: Served, under_way: Sequence[Span], start: float, end: float, arrivals: Arrivals
+) -> None:
     if len(inside) < LEAST_BATCHES:
         return
     edges = np.linspace(start, end, MOST_BATCHES + 1)
     requests = np.histogram(inside.ended, bins=edges)[0] / np.diff(edges)
-    figures.put("requests_per_second", float(requests.mean()), mean_interval(requests))
+    rate, interval = float(requests.mean()), mean_interval(requests)
+    if isinstance(arrivals, Closed):
+        interval = request_interval(rate, inside, arrivals.concurrency)
+    figures.put("requests_per_second", rate, interval)
     ended = np.column_stack((inside.ended - inside.streaming_seconds, inside.ended, inside.output_tokens))
     spans = np.concatenate((ended, np.asarray(under_way, dtype=np.float64).reshape(-1, 3)))
     tokens = _spread_over(spans, edges) / np.diff(edges)
-    figures.put(OUTPUT_RATE, float(tokens.mean()), mean_interval(tokens))
+    rate = float(tokens.mean())
+    figures.put(OUTPUT_RATE, rate, rate_interval(rate, tokens, inside, arrivals))
 
 
 def _spread_over(spans: Floats, edges: Floats) -> Floats:

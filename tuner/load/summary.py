@@ -11,6 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from tuner.load.arrivals import Arrivals, Closed
+from tuner.load.closed_rate import request_interval, token_interval
 from tuner.load.columns import Served
 from tuner.load.plan import OUTPUT_RATE, Plan
 from tuner.load.records import RequestRecord
@@ -50,7 +52,9 @@ class Figures:
             self.put(key, self.values[source] * factor, scaled)
 
 
-def summarise(records: Sequence[RequestRecord], served: Served, windows: Sequence[Window], plan: Plan) -> Figures:
+def summarise(
+    records: Sequence[RequestRecord], served: Served, windows: Sequence[Window], plan: Plan, arrivals: Arrivals
+) -> Figures:
     """Every figure of the window that these windows make."""
     window = joined(windows)
     inside = served.between(window.start.moment, window.end.moment)
@@ -58,14 +62,22 @@ def summarise(records: Sequence[RequestRecord], served: Served, windows: Sequenc
     gaps, sure = gaps_between(records, window.start.moment, window.end.moment)
     if sure >= LEAST_SURE_GAPS:
         _put_statistics(figures, "itl", gaps)
-    _put_rates(figures, inside, window, plan.goodput_limits)
+    _put_rates(figures, inside, window, plan.goodput_limits, arrivals)
     edges = np.linspace(window.start.moment, window.end.moment, MOST_BATCHES + 1)
     tokens = output_between(records, edges)
-    figures.put(OUTPUT_RATE, float(tokens.sum()) / window.seconds, mean_interval(tokens / np.diff(edges)))
+    rate = float(tokens.sum()) / window.seconds
+    figures.put(OUTPUT_RATE, rate, rate_interval(rate, tokens / np.diff(edges), inside, arrivals))
     _put_energy(figures, records, windows, plan.gpus)
     if plan.gpus is not None:
         figures.derive(f"{OUTPUT_RATE}_per_gpu", OUTPUT_RATE, 1.0 / plan.gpus)
     return figures
+
+
+def rate_interval(rate: float, rates: Floats, inside: Served, arrivals: Arrivals) -> Interval | None:
+    """Of a counted rate of output tokens: by the requests in a closed loop, else by the rates of stretches of time."""
+    if isinstance(arrivals, Closed):
+        return token_interval(rate, inside, arrivals.concurrency)
+    return mean_interval(rates)
 
 
 def latencies(inside: Served) -> Figures:
@@ -91,11 +103,16 @@ def _put_statistics(figures: Figures, name: str, values: Floats) -> None:
         figures.put(f"{name}_{label}_ms", float(np.quantile(known, share)), quantile_interval(known, share))
 
 
-def _put_rates(figures: Figures, inside: Served, window: Window, limits_ms: Mapping[str, float]) -> None:
+def _put_rates(
+    figures: Figures, inside: Served, window: Window, limits_ms: Mapping[str, float], arrivals: Arrivals
+) -> None:
     if not len(inside):
         return
     edges = np.linspace(window.start.moment, window.end.moment, MOST_BATCHES + 1)
-    figures.put("requests_per_second", *_rate(inside.ended, edges))
+    rate, interval = _rate(inside.ended, edges)
+    if isinstance(arrivals, Closed):
+        interval = request_interval(rate, inside, arrivals.concurrency)
+    figures.put("requests_per_second", rate, interval)
     if limits_ms:
         good = np.ones(len(inside), dtype=bool)
         for name, limit in limits_ms.items():

@@ -9,6 +9,8 @@ from tuner.load.columns import Columns
 from tuner.load.plan import OUTPUT_RATE, Plan
 from tuner.load.steady import falls_behind, transient_windows, widest
 
+OPEN = Open(1.0)
+
 
 @pytest.mark.parametrize(
     ("rates", "dropped"),
@@ -49,8 +51,8 @@ def served(record: MakeRecord, count: int) -> Columns:
 
 def test_the_widest_interval_decides(record: MakeRecord) -> None:
     columns = served(record, 200)
-    width = widest(columns.served(), [], 0.0, 20.0, Plan(wanted=("ttft_mean_ms", "tpot_mean_ms", OUTPUT_RATE)))
-    narrow = widest(columns.served(), [], 0.0, 20.0, Plan(wanted=("tpot_mean_ms",)))
+    width = widest(columns.served(), [], 0.0, 20.0, Plan(wanted=("ttft_mean_ms", "tpot_mean_ms", OUTPUT_RATE)), OPEN)
+    narrow = widest(columns.served(), [], 0.0, 20.0, Plan(wanted=("tpot_mean_ms",)), OPEN)
 
     assert narrow == pytest.approx(0.0, abs=1e-6)
     assert width is not None
@@ -58,7 +60,7 @@ def test_the_widest_interval_decides(record: MakeRecord) -> None:
 
 
 def test_too_few_requests_decide_nothing(record: MakeRecord) -> None:
-    assert widest(served(record, 3).served(), [], 0.0, 20.0, Plan(wanted=("tpot_mean_ms",))) is None
+    assert widest(served(record, 3).served(), [], 0.0, 20.0, Plan(wanted=("tpot_mean_ms",)), OPEN) is None
 
 
 def test_a_metric_that_this_load_cannot_have_does_not_hold_it(record: MakeRecord) -> None:
@@ -66,4 +68,4 @@ def test_a_metric_that_this_load_cannot_have_does_not_hold_it(record: MakeRecord
     for start in range(10):
         columns.add(record(start, [start + 0.1]))
 
-    assert widest(columns.served(), [], 0.0, 20.0, Plan(wanted=("tpot_mean_ms",))) == 0.0
+    assert widest(columns.served(), [], 0.0, 20.0, Plan(wanted=("tpot_mean_ms",)), OPEN) == 0.0

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.tuner.load.conftest import MakeRecord
+from tuner.load.arrivals import Open
 from tuner.load.columns import Columns
 from tuner.load.plan import OUTPUT_RATE, Plan
 from tuner.load.records import RequestRecord
@@ -18,7 +19,7 @@ def summed(records: Sequence[RequestRecord], plan: Plan, windows: Sequence[Windo
     for record in records:
         if record.is_whole:
             columns.add(record)
-    return summarise(records, columns.served(), windows, plan)
+    return summarise(records, columns.served(), windows, plan, Open(1.0))
 
 
 @pytest.fixture
