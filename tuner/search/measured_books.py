@@ -20,6 +20,10 @@ class _Entry:
     trial: Trial | None = None
 
 
+def _unknown() -> None:
+    """Nothing bounds the time."""
+
+
 class MeasuredBooks:
     """What a measuring run has found so far; a configuration is one trial, however often it is measured."""
 
@@ -33,6 +37,7 @@ class MeasuredBooks:
         self._baseline: Baseline | None = None
         self._box: Mapping[str, float] | None = None
         self._doing: str | None = None
+        self._seconds_left: Callable[[], float | None] = _unknown
         self._frontier = Frontier(spec.objectives)
         self._planned, self._ended, self._before = space_size, 0, 0
         self._started = self._measuring_since = clock()
@@ -42,9 +47,9 @@ class MeasuredBooks:
         self._baseline = baseline
         self._listener.started(self._space_size, self._sampler, baseline)
 
-    def plan(self, measurements: int) -> None:
-        """Sets how many measurements the run will make at most; they begin now."""
-        self._planned, self._measuring_since = measurements, self._clock()
+    def plan(self, measurements: int, seconds_left: Callable[[], float | None] = _unknown) -> None:
+        """Sets how many measurements the run will make at most, and who knows for how long; they begin now."""
+        self._planned, self._measuring_since, self._seconds_left = measurements, self._clock(), seconds_left
 
     def resume(self, trial: Trial, measurements: Sequence[Measurement]) -> None:
         """Takes over a trial of a run that was cut short, with its measurements."""
@@ -143,7 +148,9 @@ class MeasuredBooks:
     def _progress(self) -> Progress:
         fresh = self._ended - self._before
         elapsed = self._clock() - self._measuring_since
-        eta = elapsed / fresh * max(self._planned - self._ended, 0) if fresh else None
+        by_count = elapsed / fresh * max(self._planned - self._ended, 0) if fresh else None
+        known = [seconds for seconds in (by_count, self._seconds_left()) if seconds is not None]
+        eta = min(known, default=None)
         size = len(self._frontier.trials)
         return Progress(self._ended, max(self._planned, self._ended), size, self._frontier.hypervolume(), eta)
 

@@ -50,11 +50,22 @@ class Account:
         for price in self._bound.values():
             bound = bound.plus(price)
         if self.clock is not None:
-            passed = self._minutes_before
-            if self._began is not None:
-                passed += (self.clock() - self._began) / 60
-            bound = Spent(bound.trials, passed, bound.gpu_hours)
+            bound = Spent(bound.trials, self._minutes(), bound.gpu_hours)
         return exceeded(self.limits, bound.plus(self._kept), self.timing.price(gpus))
+
+    def seconds_left(self) -> float | None:
+        """The most seconds that the budgets of minutes and GPU-hours leave, by what was used of them in what time.
+
+        `None` without a clock, and without such a budget.
+        """
+        if self.clock is None:
+            return None
+        passed, left = self._minutes(), list[float]()
+        if self.limits.minutes is not None:
+            left.append(self.limits.minutes - passed)
+        if self.limits.gpu_hours is not None and self._spent.gpu_hours > 0:
+            left.append(passed * (self.limits.gpu_hours / self._spent.gpu_hours - 1))
+        return 60 * max(0.0, min(left)) if left else None
 
     def begin(self, ticket: int, configuration: Configuration, *, warm: bool = False) -> None:
         """Binds what a measurement is predicted to take; a `warm` deployment needs no start."""
@@ -73,8 +84,13 @@ class Account:
             self.end(-1, configuration, measurement)
         self._minutes_before = self._spent.minutes
 
+    def _minutes(self) -> float:
+        """Minutes that have passed since the first measurement began, those before a cut included."""
+        running = 0.0 if self.clock is None or self._began is None else (self.clock() - self._began) / 60
+        return self._minutes_before + running
+
     def _taken(self, configuration: Configuration, details: Mapping[str, object] | None, predicted: Spent) -> Spent:
-        start, window = (_minutes(details, name) for name in (START_SECONDS, WINDOW_SECONDS))
+        start, window = (_minutes_in(details, name) for name in (START_SECONDS, WINDOW_SECONDS))
         if start is not None:
             self._starts.append(start)
         if window is not None:
@@ -85,6 +101,6 @@ class Account:
         return Spent(1, minutes, minutes / 60 * configuration.gpus)
 
 
-def _minutes(details: Mapping[str, object] | None, name: str) -> float | None:
+def _minutes_in(details: Mapping[str, object] | None, name: str) -> float | None:
     seconds = (details or {}).get(name)
     return float(seconds) / 60 if isinstance(seconds, int | float) else None

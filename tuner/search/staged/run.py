@@ -70,7 +70,7 @@ def run_staged(
     account = Account(limits, expected, time.monotonic if source.in_real_time else None)
     loop = Loop(rows, source, sampler, account, books, learn)
     loop.take_up(earlier, reference)
-    books.plan(min(limits.trials or len(rows), len(rows) * source.most_repeats))
+    books.plan(min(limits.trials or len(rows), len(rows) * source.most_repeats), account.seconds_left)
     with Flight(source, cancelled, books.doing) as flight:
         before = loop.first_of(flight, reference) if reference is not None else None
         stopped = loop.search(flight)
