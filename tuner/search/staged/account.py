@@ -6,7 +6,7 @@ from typing import Final
 
 from tuner.configuration import Configuration
 from tuner.search.staged.prices import Timing, learned_timing
-from tuner.search.staged.stopping import Limits, Spent, exceeded
+from tuner.search.staged.stopping import NOTHING, Limits, Spent, exceeded
 from tuner.trial import Measurement
 
 START_SECONDS: Final = "start_seconds"
@@ -41,17 +41,17 @@ class Account:
         """Keeps the price of one measurement on so many GPUs out of what may be spent, or gives it free again."""
         self._kept = self.timing.price(gpus) if gpus is not None else Spent()
 
-    def broken_by(self, gpus: int, trials_kept: int = 0) -> str | None:
+    def broken_by(self, gpus: int, kept: Spent = NOTHING) -> str | None:
         """The name of the budget that measuring on so many GPUs would break; `None` when it fits.
 
-        `trials_kept` trials are to be left.
+        `kept` is to be left for later.
         """
-        bound = self._spent.plus(Spent(trials=trials_kept))
+        bound = self._spent
         for price in self._bound.values():
             bound = bound.plus(price)
         if self.clock is not None:
             bound = Spent(bound.trials, self._minutes(), bound.gpu_hours)
-        return exceeded(self.limits, bound.plus(self._kept), self.timing.price(gpus))
+        return exceeded(self.limits, bound.plus(self._kept).plus(kept), self.timing.price(gpus))
 
     def seconds_left(self) -> float | None:
         """The most seconds that the budgets of minutes and GPU-hours leave, by what was used of them in what time.

@@ -1,6 +1,5 @@
 """The measuring loop: asks for rows, keeps measurements in flight, books what comes back."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -19,11 +18,11 @@ from tuner.search.staged.flight import Flight
 from tuner.search.staged.history import Observation
 from tuner.search.staged.repeats import unconfirmed
 from tuner.search.staged.sampler import SpaceExhaustedError, StagedSampler, add, ask, new_study, tell
-from tuner.search.staged.stopping import on_plateau
+from tuner.search.staged.stopping import NOTHING, Spent, on_plateau, share_of
 from tuner.trial import Failure, FailureKind, Measurement, Trial
 
 CONFIRMING_SHARE: Final = 0.15
-"""Share of the budget of trials that is kept to measure the frontier's members a second time, where noise is real."""
+"""Share of each budget that is kept to measure the frontier's members a second time, where noise is real."""
 
 Learn = Callable[[int, Observation], None]
 """Takes the number of a trial and what was measured of it."""
@@ -132,7 +131,7 @@ class Loop:
         self._take(flight)
         return self._measurements[row][-1]
 
-    def _fill(self, flight: Flight, kept: int) -> str | None:
+    def _fill(self, flight: Flight, kept: Spent) -> str | None:
         """Begins measurements while there is room; says why no more will come, once that is known."""
         while flight.has_room:
             patience = self._account.limits.patience
@@ -181,9 +180,9 @@ class Loop:
         self.observations.append(observation)
         return observation
 
-    def _affordable(self, trials_kept: int) -> tuple[str | None, NDArray[np.bool_]]:
+    def _affordable(self, left: Spent) -> tuple[str | None, NDArray[np.bool_]]:
         """Which rows the budget has room for, and the budget that has none for some."""
-        broken = {int(gpus): self._account.broken_by(int(gpus), trials_kept) for gpus in np.unique(self._gpus)}
+        broken = {int(gpus): self._account.broken_by(int(gpus), left) for gpus in np.unique(self._gpus)}
         short = [gpus for gpus, name in broken.items() if name is not None]
         return next((broken[gpus] for gpus in short), None), ~np.isin(self._gpus, short)
 
@@ -200,10 +199,9 @@ class Loop:
         if measurement.failure is None:
             self._warm = [*self._warm, int(self._sampler.policy.landscape.build[row])][-max(self._source.slots, 1) :]
 
-    def _kept_back(self) -> int:
-        """Trials of the budget that the search leaves to the confirmation."""
-        trials = self._account.limits.trials
-        return math.ceil(trials * CONFIRMING_SHARE) if trials is not None and self._source.most_repeats > 1 else 0
+    def _kept_back(self) -> Spent:
+        """What of the budget the search leaves to the confirmation."""
+        return share_of(self._account.limits, CONFIRMING_SHARE) if self._source.most_repeats > 1 else NOTHING
 
     def _in_flight(self) -> set[int]:
         return {ticket.row for ticket in self._tickets.values()}

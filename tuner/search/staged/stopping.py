@@ -1,5 +1,6 @@
 """When to stop measuring: hard budgets, and the plateau of the hypervolume."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,9 @@ class Spent:
         return Spent(self.trials + other.trials, self.minutes + other.minutes, self.gpu_hours + other.gpu_hours)
 
 
+NOTHING: Final = Spent()
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The budget; `None` is without limit. `patience`: measurements without growth after which to stop."""
@@ -29,6 +33,12 @@ class Limits:
     minutes: float | None = None
     gpu_hours: float | None = None
     patience: int | None = None
+
+
+def share_of(limits: Limits, share: float) -> Spent:
+    """A share (0 to 1) of each budget that there is; trials are rounded up."""
+    trials = math.ceil((limits.trials or 0) * share)
+    return Spent(trials, (limits.minutes or 0.0) * share, (limits.gpu_hours or 0.0) * share)
 
 
 def exceeded(limits: Limits, spent: Spent, price: Spent) -> str | None:

