@@ -14,7 +14,7 @@ from service.cli.embedded import KEPT_JOBS, EmbeddedService
 from service.cli.errors import FailedError
 from service.cli.interrupts import Interrupted
 from service.cli.job_digest import digest_of
-from service.cli.tune import finished, shown, watched
+from service.cli.tuning import finished, shown, watched
 from service.cli.waiting import succeeded
 from service.client import JobAnswer, ServiceClient
 
