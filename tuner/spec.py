@@ -6,14 +6,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
     PlainSerializer,
-    Strict,
-    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -24,6 +19,7 @@ from tuner.configuration import KNOBS, KnobValue
 from tuner.errors import SpecError
 from tuner.metrics import METRICS, Kind, Objective
 from tuner.spec_problems import near, problems_of
+from tuner.spec_workload import SpecPart, Whole, Workload
 
 
 class Engine(StrEnum):
@@ -56,15 +52,7 @@ def _one_or_list(values: tuple[Any, ...]) -> object:
 OneOrMore = (PlainSerializer(_one_or_list), Field(min_length=1))
 
 
-Whole = Annotated[int, Strict()]
-"""A whole number that is written as one: `true` and "8" are not."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Hardware(_Part):
+class Hardware(SpecPart):
     """The GPUs to use: type (one name or a list to search) and the most that one deployment may take."""
 
     gpu: Annotated[tuple[str, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]), *OneOrMore] = (
@@ -73,95 +61,7 @@ class Hardware(_Part):
     gpus: Whole = Field(ge=1, le=4096, description="most GPUs one deployment may use, replicas included")
 
 
-class NormalLength(_Part):
-    """Token counts drawn from a normal distribution, cut at one token."""
-
-    mean: Whole = Field(ge=1, le=10_000_000)
-    stdev: float = Field(ge=0, le=10_000_000)
-
-
-class TraceLength(_Part):
-    """Token counts read from a trace file."""
-
-    trace: str = Field(min_length=1, description="path of a JSON Lines file with input_tokens and output_tokens")
-
-
-def _length_kind(value: object) -> str | None:
-    if isinstance(value, Mapping):
-        return "trace" if "trace" in value else "distribution"
-    if isinstance(value, TraceLength):
-        return "trace"
-    return "distribution" if isinstance(value, NormalLength) else "number"
-
-
-TokenLength = Annotated[
-    Annotated[Annotated[Whole, Field(ge=1, le=10_000_000)], Tag("number")]
-    | Annotated[NormalLength, Tag("distribution")]
-    | Annotated[TraceLength, Tag("trace")],
-    Discriminator(_length_kind),
-]
-
-
-def _load_kind(value: object) -> str:
-    return "auto" if isinstance(value, str) else "number"
-
-
-Load = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[Annotated[Whole, Field(ge=1, le=1_000_000)], Tag("number")],
-    Discriminator(_load_kind),
-]
-
-
-def _burstiness_kind(value: object) -> str:
-    return "constant" if isinstance(value, str) else "number"
-
-
-Burstiness = Annotated[
-    Annotated[Literal["constant"], Tag("constant")] | Annotated[Annotated[float, Field(gt=0, le=1000)], Tag("number")],
-    Discriminator(_burstiness_kind),
-]
-
-
-class Workload(_Part):
-    """What the engine will serve: prompt and output lengths, and the load on the whole deployment.
-
-    The load is closed (`concurrency` requests always in flight; `auto` searches it) or open (`request_rate` requests
-    per second; `burstiness` shapes their gaps). What prompts share (`shared_prefix`) is only seen by measurements.
-    """
-
-    input_tokens: TokenLength = Field(description="prompt length in tokens")
-    output_tokens: TokenLength = Field(description="output length in tokens")
-    concurrency: Load | None = Field(default=None, description="requests in flight over all replicas, or auto")
-    request_rate: float | None = Field(default=None, gt=0, le=1e6, description="requests per second over all replicas")
-    burstiness: Burstiness = Field(
-        default=1.0,
-        description="shape of the gamma-distributed gaps between requests: 1 is Poisson, less is bursty; or constant",
-    )
-    shared_prefix: float = Field(
-        default=0.0, ge=0, le=1, description="share of each prompt, from its start, that all prompts have in common"
-    )
-
-    @model_validator(mode="after")
-    def _one_load(self) -> Self:
-        if self.concurrency is not None and self.request_rate is not None:
-            raise ValueError("concurrency and request_rate exclude each other; keep one of the two")
-        if self.burstiness != 1.0 and self.request_rate is None:
-            raise ValueError("burstiness shapes the arrivals of a request_rate; give one, or leave burstiness out")
-        return self
-
-    @property
-    def is_open(self) -> bool:
-        """Whether requests arrive whether or not others have ended: at a rate, or as a trace recorded them."""
-        traced = isinstance(self.input_tokens, TraceLength) or isinstance(self.output_tokens, TraceLength)
-        return self.request_rate is not None or (self.concurrency is None and traced)
-
-    @property
-    def searches_concurrency(self) -> bool:
-        """Whether the number of requests in flight is part of the search."""
-        return not self.is_open and self.concurrency in (None, "auto")
-
-
-class Budget(_Part):
+class Budget(SpecPart):
     """What may be spent on measurements; simulated sweeps are free and not limited by it."""
 
     trials: Whole | None = Field(default=None, ge=1, le=1_000_000)
@@ -170,7 +70,7 @@ class Budget(_Part):
     patience: Whole | None = Field(default=None, ge=1)
 
 
-class Owned(_Part):
+class Owned(SpecPart):
     """Hardware bought: what one GPU costs with its share of host and network, written off over years at interest."""
 
     gpu_usd: float = Field(gt=0, description="purchase price of one GPU with its share of host and network")
@@ -179,7 +79,7 @@ class Owned(_Part):
     uptime: float = Field(default=1.0, gt=0, le=1, description="share of the hours in which it can be used at all")
 
 
-class Pricing(_Part):
+class Pricing(SpecPart):
     """Prices in US dollars, electricity per kWh, carbon in grams of CO2 per kWh.
 
     GPUs are rented by the hour (`gpu_hour_usd`, or the price table at `tier`) or `owned`. A rented hour includes its
@@ -220,13 +120,13 @@ class Pricing(_Part):
         return self
 
 
-class Replay(_Part):
+class Replay(SpecPart):
     """Measured rows that stand for measurements."""
 
     table: str = Field(min_length=1, description="path of a CSV file with configuration and metric columns")
 
 
-class Command(_Part):
+class Command(SpecPart):
     """How an OpenAI-compatible server is started: an argument list, in which `{model}`, `{host}`, `{port}` and the name of
     any knob in braces stand for their values.
     """
@@ -244,7 +144,7 @@ class MeasuringTool(StrEnum):
     TRTLLM_BENCH = "trtllm-bench"
 
 
-class Measuring(_Part):
+class Measuring(SpecPart):
     """With what, how long and how exactly each configuration is measured on a real engine."""
 
     tool: MeasuringTool = Field(
@@ -274,7 +174,7 @@ _FIXED_KNOBS: Final = {"gpu": "hardware.gpu", "engine": "engine"}
 CONSTRAINED_KINDS: Final = (Kind.LATENCY, Kind.MEMORY, Kind.POWER, Kind.COST, Kind.ENERGY, Kind.CARBON, Kind.THROUGHPUT)
 
 
-class JobSpec(_Part):
+class JobSpec(SpecPart):
     """One tuning request."""
 
     name: str | None = Field(default=None, min_length=1, max_length=200)

@@ -5,7 +5,8 @@ from pathlib import Path
 import yaml
 
 from tuner.errors import SpecError
-from tuner.spec import JobSpec, Replay, TraceLength, parse_spec
+from tuner.spec import JobSpec, Replay, parse_spec
+from tuner.spec_workload import TraceLength
 
 
 def load_spec(path: Path) -> JobSpec:

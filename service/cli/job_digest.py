@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuner.spec import TraceLength
+from tuner.spec_workload import TraceLength
 
 if TYPE_CHECKING:
     from tuner.spec import JobSpec

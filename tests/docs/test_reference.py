@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from service.settings import Settings
 from tuner.configuration import KNOBS
 from tuner.metrics import METRICS
-from tuner.spec import Budget, Command, Hardware, JobSpec, Measuring, Owned, Pricing, Replay, Workload
+from tuner.spec import Budget, Command, Hardware, JobSpec, Measuring, Owned, Pricing, Replay
+from tuner.spec_workload import Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

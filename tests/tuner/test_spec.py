@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import SpecError
-from tuner.spec import Engine, EvaluatorName, JobSpec, MeasuringTool, NormalLength, TraceLength, parse_spec
+from tuner.spec import Engine, EvaluatorName, JobSpec, MeasuringTool, parse_spec
 from tuner.spec_file import load_spec
 from tuner.spec_problems import near
+from tuner.spec_workload import NormalLength, TraceLength
 
 SpecData = Callable[..., dict[str, object]]
 WORKLOAD: dict[str, object] = {"input_tokens": 1024, "output_tokens": 128}

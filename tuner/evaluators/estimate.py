@@ -15,8 +15,9 @@ from tuner.space.build import setting_of
 from tuner.space.meaning import Meaning, meaning_of
 from tuner.space.precision import supported_weights
 from tuner.space.rules import RULE_KNOB, broken
-from tuner.spec import Engine, Hardware, JobSpec, Pricing, Workload
+from tuner.spec import Engine, Hardware, JobSpec, Pricing
 from tuner.spec_problems import near
+from tuner.spec_workload import Workload
 from tuner.trial import Measurement
 
 _MOST_GPUS: Final = 4096

@@ -8,7 +8,8 @@ from tuner.errors import ExportError, SpecError
 from tuner.space.hardware import Gpu, find_gpu
 from tuner.space.lengths import Lengths, lengths_of, read_trace
 from tuner.space.models import ModelShape, model_shape
-from tuner.spec import JobSpec, NormalLength, TraceLength
+from tuner.spec import JobSpec
+from tuner.spec_workload import NormalLength, TraceLength
 from tuner.trial import Trial, TrialState
 
 

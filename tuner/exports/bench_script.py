@@ -17,7 +17,8 @@ from tuner.exports.head import comment, head
 from tuner.exports.load_bench import load_bench
 from tuner.exports.shell import SHEBANG, STRICT, command, gpu_list, here_document
 from tuner.exports.trtllm_serve import engine_arguments, engine_yaml
-from tuner.spec import Engine, TraceLength
+from tuner.spec import Engine
+from tuner.spec_workload import TraceLength
 
 FILE_NAME: Final = "bench.sh"
 REQUESTS_PER_STREAM: Final = 10

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tuner.exports.base import ExportContext
 from tuner.metrics import METRICS
-from tuner.spec import NormalLength, TraceLength, Workload
+from tuner.spec_workload import NormalLength, TraceLength, Workload
 
 
 def one_line(text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tuner.load.arrivals import Arrivals, Closed
 from tuner.space.lengths import TraceRequest, trace_of
-from tuner.spec import NormalLength, TraceLength, Workload
+from tuner.spec_workload import NormalLength, TraceLength, Workload
 
 LENGTH_STREAMS: Final = (1, 2)
 """Streams of the seed that input and output lengths are drawn from; arrivals have their own."""

@@ -15,7 +15,7 @@ from tuner.simulator.latency.scheduling import simulate
 from tuner.simulator.latency.steps import StepTimes, fill_step_times
 from tuner.simulator.latency.summary import LatencySummary, summarise
 from tuner.space.lengths import Lengths, read_trace, trace_of
-from tuner.spec import NormalLength, TokenLength, TraceLength, Workload
+from tuner.spec_workload import NormalLength, TokenLength, TraceLength, Workload
 
 WARM_UP_ROUNDS: Final = 3
 """Requests of each user that fall before and after the window that counts."""

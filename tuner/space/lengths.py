@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from tuner.errors import SpecError
-from tuner.spec import NormalLength, TraceLength, Workload
+from tuner.spec_workload import NormalLength, TraceLength, Workload
 
 NORMAL_REACH_SIGMAS = 3.0
 """The longest length provided for lies this many standard deviations above the mean."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tuner.load.arrivals import Closed, Open, Replayed, offsets, rate_of
 from tuner.load.workload import Fixed, Length, Load, Normal, Traced, Uniform, load_of, mean_of
-from tuner.spec import Workload
+from tuner.spec_workload import Workload
 
 
 def first(load: Load, count: int) -> list[tuple[int, int]]:

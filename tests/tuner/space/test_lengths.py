@@ -7,7 +7,7 @@ import pytest
 
 from tuner.errors import SpecError
 from tuner.space.lengths import Lengths, lengths_of, read_trace
-from tuner.spec import Workload
+from tuner.spec_workload import Workload
 
 FIELD = "workload.input_tokens.trace"
 
