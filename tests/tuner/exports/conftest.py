@@ -64,9 +64,9 @@ def run_script(tmp_path: Path) -> RunScript:
     calls.touch()
     recorder = (
         "#!/usr/bin/env bash\n"
-        f'printf "%s" "${{CUDA_VISIBLE_DEVICES:-}}|$(basename "$0")" >> {calls}\n'
-        f'for word in "$@"; do printf "|%s" "$word" >> {calls}; done\n'
-        f'printf "\\n" >> {calls}\n'
+        'line="${CUDA_VISIBLE_DEVICES:-}|$(basename "$0")"\n'
+        'for word in "$@"; do line+="|$word"; done\n'
+        f'printf "%s\\n" "$line" >> {calls}\n'  # at once: replicas write side by side
         'for word in "$@"; do\n'
         f'  if [[ "$word" == *.yaml ]]; then cp "$word" {tmp_path}/engine.yaml; fi\n'
         '  if [[ "${previous:-}" == --report_json && -n "${WRITE_REPORT:-}" ]]; then echo "{}" > "$word"; fi\n'
