@@ -131,47 +131,32 @@ def write_tokenizer(folder: Path) -> Path:
     return folder
 
 
-def aiperf_figures(
-    program: Path, url: str, model: str, streams: int, seconds: float, tokens: int
-) -> Mapping[str, float]:
-    """AIPerf against a server, as a process; its ramp is a warm-up of its own, which it leaves out.
-
-    Raises `RuntimeError` with its last words where it reports nothing.
-    """
-    with tempfile.TemporaryDirectory() as folder:
+def run_aiperf(program: Path, streams: int, seconds: float) -> Outcome:
+    """AIPerf, as a process; its ramp is a warm-up of its own, which it leaves out."""
+    with known_server() as url, tempfile.TemporaryDirectory() as folder:
         command = [
-            str(program), "profile", "--model", model, "--url", url, "--endpoint-type", "completions", "--streaming",
+            str(program), "profile", "--model", "known", "--url", url, "--endpoint-type", "completions", "--streaming",
             "--tokenizer", str(write_tokenizer(Path(folder, "tokenizer"))), "--use-legacy-max-tokens", "--use-server-token-count", "--ui", "none",
             "--concurrency", str(streams), "--benchmark-duration", str(seconds / 2), "--benchmark-grace-period", "0",
             "--warmup-duration", str(seconds / 2), "--warmup-grace-period", "0",
             "--concurrency-ramp-duration", str(REQUEST_SECONDS), "--connection-reuse-strategy", "never",
-            "--isl", str(INPUT), "--osl", str(tokens), "--extra-inputs", "ignore_eos:true",
+            "--isl", str(INPUT), "--osl", str(OUTPUT), "--extra-inputs", "ignore_eos:true",
             "--output-artifact-dir", str(Path(folder, "out")),
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+        begun, cpu = time.monotonic(), children_seconds()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        wall, cpu = time.monotonic() - begun, children_seconds() - cpu
         exports = sorted(Path(folder).rglob("profile_export_aiperf.json"))
         if not exports:
-            raise RuntimeError((done.stdout + done.stderr)[-300:])
-        found = json.loads(exports[0].read_text())
-    return {
+            return Outcome({}, {}, wall, 0.0, cpu, (done.stdout + done.stderr)[-300:])
+        found, log = json.loads(exports[0].read_text()), read_log(url)
+    figures = {
         f"{name}_p{share}": float(found[key][f"p{share}"])
         for name, key in AIPERF_NAMES.items()
         for share in (50, 99)
         if key in found
     }
-
-
-def run_aiperf(program: Path, streams: int, seconds: float) -> Outcome:
-    """AIPerf on the known server."""
-    with known_server() as url:
-        begun, cpu = time.monotonic(), children_seconds()
-        try:
-            figures = aiperf_figures(program, url, "known", streams, seconds, OUTPUT)
-        except RuntimeError as error:
-            return Outcome({}, {}, time.monotonic() - begun, 0.0, children_seconds() - cpu, str(error))
-        wall, cpu = time.monotonic() - begun, children_seconds() - cpu
-        log = read_log(url)
     end = max(request["writes"][-1] for request in log if request["writes"])
     return Outcome(figures, truth_of(log, end - seconds / 2, end), wall, wall - seconds, cpu)
 
