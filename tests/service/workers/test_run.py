@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 
 from service.database import migrate
@@ -185,7 +186,8 @@ def test_a_worker_whose_evaluating_process_died_starts_others_and_runs_the_job_a
     job = submitted(**SLOW)
     until(database, job, lambda row: row.evaluated > 0)
 
-    os.kill(max(group_members(worker.pid)), signal.SIGKILL)
+    newest = max(group_members(worker.pid), key=lambda pid: psutil.Process(pid).create_time())
+    os.kill(newest, signal.SIGKILL)
 
     row = until(database, job, lambda row: row.attempts == 2 and row.evaluated > 0)
     assert row.state == "running"
